@@ -1,0 +1,475 @@
+"""
+What does Kubernetes make of a schedule's text, and when does it fire?
+
+The API server and the CronJob controller parse ``spec.schedule`` with
+robfig/cron v3.0.1, ``ParseStandard``. This module accepts what that parser
+accepts, reads it into the same bit sets, and reduces those to one canonical
+spelling per meaning. Croniter is given canonical spellings only, in UTC, for
+the arithmetic of the calendar; time zones are laid over its answers here.
+
+Theory of the canonical form. A schedule is a set of minutes, a set of hours and
+a set of days, where a day is a (month, day, weekday) that can occur: every
+weekday falls on every date of the Gregorian calendar, so which days match
+depends on three bit sets and on one question, whether *both* day fields must
+match (one of them is a star) or *either*. ``_days`` brings those to the only
+combination that describes the same days.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
+from itertools import islice
+
+from attrs import field, frozen
+
+from ._errors import InvalidSchedule, InvalidValue, shown
+
+MAX_LENGTH = 256
+STAR = 1 << 63
+"""Set in a field's bits when a star stood in it, as in robfig/cron."""
+
+_NEVER = "0 0 30 2 *"
+_FIVE_YEARS = 5 * 365 * 24 * 3600
+"""How far ahead the CronJob controller's parser looks for a next run, in seconds."""
+_MAX_INT = 2**63 - 1
+_MAX_DURATION = 2**63
+# Offset changes of one zone are never closer than 167 hours in the tz database, so
+# that a change between two instants this near shows in their offsets.
+_PROBE = timedelta(hours=72)
+_SECOND = timedelta(seconds=1)
+_FIRST = datetime.min.replace(tzinfo=timezone.utc)
+
+# Go's unicode.IsSpace; Python's str.isspace also takes U+001C to U+001F.
+_SPACE = "\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
+_SPACES = re.compile(f"[{_SPACE}]+")
+_UNPRINTABLE = re.compile(r"[^ -~]")
+_INTEGER = re.compile(r"[+-]?[0-9]+")
+_FOREIGN = re.compile(r"\w+#\d+|L?W|L(-\d+)?|\d+[LW]|[A-Z]{3}L", re.IGNORECASE | re.ASCII)
+_DURATION_PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)")
+_UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
+
+
+@frozen
+class _Bounds:
+    """One field of a schedule: its name, the integers it may hold, and names for them."""
+
+    name: str
+    low: int
+    high: int
+    names: dict[str, int] = field(factory=dict)
+
+    @property
+    def bits(self) -> int:
+        return (1 << self.high + 1) - (1 << self.low)
+
+
+_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
+_WEEKDAYS = "sun mon tue wed thu fri sat".split()
+FIELDS = (
+    _Bounds("minute", 0, 59),
+    _Bounds("hour", 0, 23),
+    _Bounds("day-of-month", 1, 31),
+    _Bounds("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}),
+    _Bounds("day-of-week", 0, 6, {name: number for number, name in enumerate(_WEEKDAYS)}),
+)
+_DESCRIPTORS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+# Days of each length of month, longest first: (the months' bits, the bits of the days they have).
+_MONTH_LENGTHS = tuple(
+    (sum(1 << month for month in months), (1 << length + 1) - 2)
+    for length, months in ((31, (1, 3, 5, 7, 8, 10, 12)), (30, (4, 6, 9, 11)), (29, (2,)))
+)
+_MINUTES, _HOURS, _DAYS, _ALL_MONTHS, _ALL_WEEKDAYS = (bounds.bits for bounds in FIELDS)
+
+
+@frozen(weakref_slot=False)
+class Schedule:
+    """
+    A maintenance schedule, read as Kubernetes reads it.
+
+    Made with :meth:`parse`. Two schedules are equal when they fire at the same
+    instants for ever (in every time zone without transitions), however they are
+    spelt: ``@daily`` equals ``0 0 * * *``.
+
+    Attributes:
+        text: The schedule as written, white space folded. Not compared.
+        canonical: The one spelling of its meaning; itself a valid schedule.
+    """
+
+    text: str = field(eq=False)
+    canonical: str
+
+    @staticmethod
+    def parse(text: str) -> Schedule:
+        """
+        Read a schedule: five cron fields, a descriptor such as ``@daily``, or ``@every`` with a Go duration.
+
+        Raises:
+            InvalidSchedule: Kubernetes refuses the text (``syntax``), or it names a
+                time zone (``time-zone``), has over 256 characters (``too-long``), or
+                holds anything but printable ASCII (``unprintable``).
+        """
+        if type(text) is not str:
+            if not isinstance(text, str):
+                raise InvalidSchedule(f"a schedule must be a string, not {shown(text)}")
+            text = str(text)
+        return _parse(text)
+
+    @property
+    def never_fires(self) -> bool:
+        """Whether no date ever matches, as for 30 February: a request for such a schedule is refused."""
+        return self.canonical == _NEVER
+
+    def next_runs(self, after: datetime, count: int, *, tz: tzinfo = timezone.utc) -> tuple[datetime, ...]:
+        """
+        Return the first *count* runs strictly later than *after*.
+
+        A run is an instant at which the wall clock of *tz* shows a matching minute:
+        one that a transition skips does not fire, one that occurs twice fires twice.
+        ``@every`` counts from *after*.
+
+        Returns:
+            Aware datetimes in *tz*, ascending; fewer than *count* where the calendar
+            ends (year 9999) or the schedule never fires.
+
+        Raises:
+            InvalidValue: *after* is naive, *count* is not a natural number, or *tz* has no offset.
+        """
+        if not isinstance(after, datetime) or after.utcoffset() is None:
+            raise InvalidValue("after must be an aware datetime")
+        if type(count) is not int or count < 0:
+            raise InvalidValue("count must be an integer, 0 or more")
+        if not isinstance(tz, tzinfo):
+            raise InvalidValue(f"tz must be a tzinfo, not {shown(tz)}")
+        if self.never_fires:
+            return ()
+        try:
+            start = after.astimezone(timezone.utc).replace(microsecond=0)
+        except OverflowError:
+            raise InvalidValue("after must be a datetime that UTC can express") from None
+        if self.canonical.startswith("@every "):
+            runs = _every(int(self.canonical[7:-1]), start, tz)
+        else:
+            runs = _runs(self.canonical, start, tz)
+        return tuple(islice(_until_the_calendar_ends(runs), count))
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def fields(text: str) -> tuple[int, ...] | int:
+    """
+    Return what robfig/cron makes of *text*: five bit sets (``STAR`` included), or the seconds of ``@every``.
+
+    Raises:
+        InvalidSchedule: See :meth:`Schedule.parse`.
+    """
+    if len(text) > MAX_LENGTH:
+        raise InvalidSchedule(
+            f"the schedule has {len(text)} characters, at most {MAX_LENGTH} are allowed", code="too-long"
+        )
+    if "TZ" in text:
+        at = text.index("TZ")
+        raise _fault(
+            "a schedule may not name a time zone (TZ or CRON_TZ), Kubernetes refuses it",
+            (at, at + 2),
+            "leave the zone out: a CronJob has spec.timeZone for it",
+            code="time-zone",
+        )
+    folded = _fold(text)
+    if found := _UNPRINTABLE.search(folded):
+        raise _fault(
+            f"character U+{ord(found[0]):04X} at position {found.start() + 1} is not printable ASCII",
+            found.span(),
+            code="unprintable",
+        )
+    if text.startswith("@"):
+        return _descriptor(text)
+    parts = folded.split(" ") if folded else []
+    if len(parts) != len(FIELDS):
+        hint = "Kubernetes has no field for seconds or years: drop it" if len(parts) in (6, 7) else ""
+        raise _fault(
+            f"expected 5 fields (minute hour day-of-month month day-of-week), found {len(parts)}",
+            (0, len(folded)),
+            hint,
+        )
+    bits = []
+    position = 0
+    for part, bounds in zip(parts, FIELDS):
+        bits.append(_field(part, bounds, position))
+        position += len(part) + 1
+    return tuple(bits)
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> Schedule:
+    return Schedule(_fold(text), _canonical(fields(text)))
+
+
+def _fold(text: str) -> str:
+    return _SPACES.sub(" ", text).strip(" ")
+
+
+def _fault(message: str, span: tuple[int, int], hint: str = "", code: str = "syntax") -> InvalidSchedule:
+    error = InvalidSchedule(f"{message} ({hint})" if hint else message, code=code)
+    error.span, error.hint = span, hint
+    return error
+
+
+# --- the grammar of robfig/cron ----------------------------------------------
+
+
+def _field(text: str, bounds: _Bounds, position: int) -> int:
+    """Return the bits of one field: a list of items, empty ones skipped."""
+    bits = 0
+    for item in text.split(","):
+        if item:
+            bits |= _item(item, bounds, position)
+        position += len(item) + 1
+    return bits
+
+
+def _item(item: str, bounds: _Bounds, position: int) -> int:
+    """Return the bits of one item: ``*``, ``N``, ``N-M``, each with ``/STEP`` or without."""
+
+    def fault(message: str, hint: str = "") -> InvalidSchedule:
+        where = f"{bounds.name} {shown(item)}: {message}"
+        return _fault(where, (position, position + len(item)), hint)
+
+    def integer(text: str) -> int:
+        if not _INTEGER.fullmatch(text):
+            names = f", or {', '.join(bounds.names)}" if bounds.names else ""
+            hint = (
+                "L, W and # are other cron dialects', Kubernetes has none of them" if _FOREIGN.fullmatch(item) else ""
+            )
+            raise fault(f"{shown(text)} is not a number from {bounds.low} to {bounds.high}{names}", hint)
+        number = int(text)
+        if not 0 <= number <= _MAX_INT:
+            raise fault(f"{text} is out of range")
+        return number
+
+    def number(text: str) -> int:
+        found = bounds.names.get(text.lower())
+        return integer(text) if found is None else found
+
+    span, *steps = item.split("/")
+    if len(steps) > 1:
+        raise fault("too many slashes, one is allowed")
+    first, *rest = span.split("-")
+    star = first in ("*", "?")
+    if star:  # whatever follows "*-" is ignored, as in robfig/cron
+        low, high = bounds.low, bounds.high
+    else:
+        if len(rest) > 1:
+            raise fault("too many hyphens, one is allowed")
+        low = number(first)
+        high = number(rest[0]) if rest else low
+    step = integer(steps[0]) if steps else 1
+    if steps and not rest:
+        high = bounds.high
+    if low < bounds.low:
+        raise fault(f"{low} is below the minimum, {bounds.low}")
+    if high > bounds.high:
+        hint = "Sunday is 0 or sun" if (bounds.name, high) == ("day-of-week", 7) else ""
+        raise fault(f"{high} is above the maximum, {bounds.high}", hint)
+    if low > high:
+        raise fault(f"the range begins at {low}, after its end at {high}", "write two ranges with a comma")
+    if step == 0:
+        raise fault("a step must be 1 or more")
+    if step == 1:
+        return (1 << high + 1) - (1 << low) | (STAR if star else 0)
+    return sum(1 << value for value in range(low, high + 1, step))
+
+
+def _descriptor(text: str) -> tuple[int, ...] | int:
+    if text in _DESCRIPTORS:
+        return fields(_DESCRIPTORS[text])
+    if text.startswith("@every "):
+        nanoseconds = _duration(text[7:])
+        if nanoseconds is None:
+            raise _fault(
+                f"{shown(text[7:])} is not a Go duration, such as 90m or 1h30m",
+                (7, len(text)),
+                "the largest unit is h" if re.search(r"[0-9][dwy]", text) else "",
+            )
+        return max(nanoseconds // 10**9, 1)
+    hint = "a CronJob cannot run at start-up" if text == "@reboot" else ""
+    if text.strip().lower() in _DESCRIPTORS:
+        hint = f"write {text.strip().lower()}, in lower case and with nothing around it"
+    raise _fault(f"{shown(text)} is none of {', '.join(_DESCRIPTORS)}, @every DURATION", (0, len(text)), hint)
+
+
+def _duration(text: str) -> int | None:
+    """Return the nanoseconds of a Go duration (``time.ParseDuration``), or None where Go refuses it."""
+    sign = -1 if text.startswith("-") else 1
+    rest = text[1:] if text[:1] in ("+", "-") else text
+    if rest == "0":
+        return 0
+    total = position = 0
+    while position < len(rest) or not rest:
+        part = _DURATION_PART.match(rest, position)
+        if part is None or not part[1] and not part[2] or part[3] not in _UNITS:
+            return None
+        position = part.end()
+        unit = _UNITS[part[3]]
+        value = int(part[1] or "0") * unit
+        if value > _MAX_DURATION:
+            return None
+        value += _fraction(part[2] or "", unit)
+        if value > _MAX_DURATION:
+            return None
+        total = (total + value) % 2**64  # Go's sum is a uint64 too
+        if total > _MAX_DURATION:
+            return None
+    if sign > 0 and total == _MAX_DURATION:
+        return None
+    return sign * total
+
+
+def _fraction(digits: str, unit: int) -> int:
+    """Return the nanoseconds of a fraction of *unit*, in Go's floating point; digits past 64 bits are dropped."""
+    value, scale = 0, 1.0
+    for digit in digits:
+        if value > _MAX_INT // 10 or value * 10 + int(digit) > _MAX_DURATION:
+            break
+        value, scale = value * 10 + int(digit), scale * 10
+    return int(float(value) * (float(unit) / scale))
+
+
+# --- one spelling per meaning ------------------------------------------------
+
+
+def _canonical(read: tuple[int, ...] | int) -> str:
+    if isinstance(read, int):
+        return _NEVER if read > _FIVE_YEARS else f"@every {read}s"
+    minutes, hours = read[0] & _MINUTES, read[1] & _HOURS
+    days = _days(*read[2:])
+    if not minutes or not hours or days is None:
+        return _NEVER
+    return " ".join(_spell(bits, bounds) for bits, bounds in zip((minutes, hours, *days), FIELDS))
+
+
+def _days(days: int, months: int, weekdays: int) -> tuple[int, int, int] | None:
+    """Reduce three day fields to the one combination that matches the same days, or None for no day."""
+    either = not (days | weekdays) & STAR
+    days, months, weekdays = days & _DAYS, months & _ALL_MONTHS, weekdays & _ALL_WEEKDAYS
+    if not months:
+        return None
+    longest = next(length for group, length in _MONTH_LENGTHS if months & group)
+    days &= longest
+    if days == longest:
+        days = _DAYS
+    if either and (days == _DAYS or weekdays == _ALL_WEEKDAYS):
+        return _DAYS, months, _ALL_WEEKDAYS  # one of the two always matches
+    if either and days and weekdays:
+        return days, months, weekdays
+    if either:  # the empty one adds nothing to the other
+        days, weekdays = (days, _ALL_WEEKDAYS) if days else (_DAYS, weekdays)
+    if not days or not weekdays:
+        return None
+    if days != _DAYS:  # months too short for every one of the days match nothing
+        barren = sum(group for group, length in _MONTH_LENGTHS if not days & length)
+        months = months | barren if months | barren == _ALL_MONTHS else months & ~barren
+    return days, months, weekdays
+
+
+def _spell(bits: int, bounds: _Bounds) -> str:
+    """Spell a set of numbers: ``*`` for all, otherwise ascending, three or more in a row as a range."""
+    if bits == bounds.bits:
+        return "*"
+    spelt = []
+    value = bounds.low
+    while bits >> value:
+        if bits >> value & 1:
+            end = value
+            while bits >> end + 1 & 1:
+                end += 1
+            spelt.append(f"{value}-{end}" if end - value > 1 else ",".join(map(str, range(value, end + 1))))
+            value = end
+        value += 1
+    return ",".join(spelt)
+
+
+# --- the calendar ------------------------------------------------------------
+
+
+def _every(seconds: int, start: datetime, tz: tzinfo) -> Iterator[datetime]:
+    while True:
+        start += timedelta(seconds=seconds)
+        yield start.astimezone(tz)
+
+
+def _runs(canonical: str, start: datetime, tz: tzinfo) -> Iterator[datetime]:
+    """Yield every run after *start* (UTC, whole seconds): wall-clock matches, stretch by stretch of one offset."""
+    cursor = start + _SECOND
+    while True:
+        offset = _offset(cursor, tz)
+        for wall in _walls(canonical, cursor + offset):
+            instant = wall - offset
+            change = _next_change(cursor, instant, offset, tz)
+            if change is not None:
+                cursor = change
+                break
+            cursor = instant
+            yield instant.astimezone(tz)
+        else:
+            return
+
+
+def _walls(canonical: str, start: datetime) -> Iterator[datetime]:
+    """Yield every matching wall-clock time from *start* on, *start* included, labelled UTC."""
+    from croniter import croniter  # late: it takes longer to import than all the rest
+
+    # Croniter counts strictly after its start, and the year 1 has nothing before it.
+    before = start - _SECOND if start > _FIRST else start
+    runs = croniter(canonical, before, ret_type=datetime)
+    while True:
+        try:
+            wall = runs.get_next()
+        except ValueError:  # the year 10000
+            return
+        yield wall
+
+
+def _next_change(after: datetime, until: datetime, offset: timedelta, tz: tzinfo) -> datetime | None:
+    """Return the first instant in (*after*, *until*] at which *tz* leaves *offset*, to the second."""
+    if isinstance(tz, timezone):
+        return None
+    low = after
+    while low < until:
+        high = min(low + _PROBE, until)
+        if _offset(high, tz) != offset:
+            while high - low > _SECOND:
+                middle = low + (high - low) // _SECOND // 2 * _SECOND
+                low, high = (middle, high) if _offset(middle, tz) == offset else (low, middle)
+            return high
+        low = high
+    return None
+
+
+def _offset(instant: datetime, tz: tzinfo) -> timedelta:
+    offset = instant.astimezone(tz).utcoffset()
+    if offset is None:
+        raise InvalidValue(f"the time zone {tz} has no offset from UTC")
+    return offset
+
+
+def _until_the_calendar_ends(runs: Iterator[datetime]) -> Iterator[datetime]:
+    try:
+        yield from runs
+    except OverflowError:
+        return
+
+
+DEFAULT_SCHEDULE = Schedule.parse("0 2 * * *")
+"""What applies where nobody states a preference: 02:00 every day."""

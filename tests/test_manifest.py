@@ -1,0 +1,597 @@
+"""Kubernetes objects in and out: what is read, what is refused and where, what is written and what is left alone."""
+
+from __future__ import annotations
+
+import copy
+import json
+from datetime import datetime, timezone
+from types import MappingProxyType
+from typing import Any
+
+import json_merge_patch  # type: ignore[import-untyped]
+import pytest
+from attrs import evolve
+
+from kopia_maint import (
+    DEFAULT_SCHEDULE,
+    Claim,
+    Conflict,
+    CronJobState,
+    CustomCA,
+    InvalidManifest,
+    InvalidSchedule,
+    InvalidValue,
+    KopiaMaintError,
+    RepositoryMismatch,
+    Schedule,
+    StateTooLarge,
+    hand_over,
+    manifest_from_state,
+    patch_from_state,
+    reconcile,
+    request_from_manifest,
+    resolve,
+    state_from_manifest,
+)
+
+from .helpers import LATER, NOW, REPOSITORY, ask, replication_source, source
+
+NAME = "kopia-maintenance-f11df99437a0f538"
+CLAIMS = "volsync.backube/schedule-claims"
+CONFLICT = "volsync.backube/schedule-conflict"
+OWNER = "volsync.backube/source-namespace"
+FORK_CONFLICT = (
+    "Last conflict: Schedule '0 4 * * *' requested from namespace 'team-b' at 2024-01-15T10:30:00Z"
+    " (rejected - first-wins strategy)"
+)
+
+
+def changed(manifest: dict[str, Any], path: str, value: object) -> dict[str, Any]:
+    """Return a copy of a manifest with one field, named by its dotted path, set."""
+    result = copy.deepcopy(manifest)
+    *parents, last = path.split(".")
+    parent = result
+    for key in parents:
+        parent = parent.setdefault(key, {})
+    parent[last] = value
+    return result
+
+
+def fork_cron_job(annotations: dict[str, str] | None = None, labels: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return a CronJob as the fork's maintenanceCronJob releases wrote it."""
+    return {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {
+            "name": NAME,
+            "namespace": "volsync-system",
+            "resourceVersion": "4711",
+            "uid": "7c6f",
+            "labels": {
+                "volsync.backube/kopia-maintenance": "true",
+                "volsync.backube/repository-hash": "f11df99437a0f538",
+                "volsync.backube/source-namespace": "team-a",
+                "volsync.backube/created-by": "app-backup",
+                **(labels or {}),
+            },
+            "annotations": {
+                "volsync.backube/repository-config": "shared-repo-secret",
+                OWNER: "team-a",
+                **(annotations or {}),
+            },
+        },
+        "spec": {
+            "schedule": "0 2 * * *",
+            "concurrencyPolicy": "Forbid",
+            "jobTemplate": {"spec": {"backoffLimit": 3}},
+        },
+        "status": {"lastScheduleTime": "2024-01-14T02:00:00Z"},
+    }
+
+
+# --- requests ------------------------------------------------------------------
+
+
+def test_a_whole_request_is_read() -> None:
+    """Source, repository, CA, schedule and creation time."""
+    manifest = replication_source(
+        customCA={"secretName": "ca-secret", "key": "ca.crt"},
+        maintenanceCronJob={"enabled": True, "schedule": " 0  4 * * * "},
+    )
+    manifest["metadata"]["creationTimestamp"] = "2024-01-15T11:30:00.75+01:00"
+    request = request_from_manifest(manifest)
+    assert request is not None
+    assert request.source == source("team-a/source-a")
+    assert request.repository.custom_ca == CustomCA("ca-secret", key="ca.crt")
+    assert (request.enabled, str(request.schedule)) == (True, "0 4 * * *")
+    assert request.created_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("kopia", "enabled", "schedule"),
+    [
+        ({}, True, None),
+        ({"maintenanceCronJob": None}, True, None),
+        ({"maintenanceIntervalDays": 0}, False, None),
+        ({"maintenanceIntervalDays": 1}, True, "0 2 * * *"),
+        ({"maintenanceIntervalDays": 7}, True, "0 2 * * 0"),
+        ({"maintenanceIntervalDays": 30}, True, "0 2 1 * *"),
+        ({"maintenanceIntervalDays": 31}, True, "0 2 1 * *"),
+        ({"maintenanceIntervalDays": 5}, True, "0 2 * * *"),
+        ({"maintenanceIntervalDays": -1}, True, "0 2 * * *"),
+        ({"maintenanceCronJob": {}}, True, "0 2 * * *"),
+        ({"maintenanceCronJob": {"schedule": ""}}, True, "0 2 * * *"),
+        ({"maintenanceCronJob": {"schedule": None, "enabled": None}}, True, "0 2 * * *"),
+        ({"maintenanceCronJob": {"schedule": "@weekly"}}, True, "@weekly"),
+        ({"maintenanceCronJob": {"enabled": False, "schedule": "0 4 * * *"}}, False, None),
+        ({"maintenanceCronJob": {"schedule": "0 4 * * *"}, "maintenanceIntervalDays": 0}, True, "0 4 * * *"),
+    ],
+)
+def test_what_a_source_asks_for(kopia: dict[str, Any], enabled: bool, schedule: str | None) -> None:
+    """Absent, empty and deprecated fields mean what they mean on a cluster."""
+    request = request_from_manifest(replication_source(**kopia))
+    assert request is not None
+    assert request.enabled is enabled
+    if enabled:
+        assert (request.schedule and request.schedule.text) == schedule
+
+
+def test_the_default_is_a_preference_once_the_block_is_there() -> None:
+    """An empty maintenanceCronJob asks for the default; none at all asks for nothing in particular."""
+    with_block = request_from_manifest(replication_source(maintenanceCronJob={}))
+    assert with_block is not None
+    assert with_block.schedule == DEFAULT_SCHEDULE
+
+
+def test_a_source_that_is_being_deleted_counts_as_disabled() -> None:
+    """Whatever it asks for, even if that cannot be read."""
+    manifest = replication_source(maintenanceCronJob={"enabled": False, "schedule": "nonsense"})
+    manifest["metadata"]["deletionTimestamp"] = "2024-01-15T10:30:00Z"
+    request = request_from_manifest(manifest)
+    assert request is not None
+    assert request.enabled is False
+
+
+@pytest.mark.parametrize(
+    "manifest",
+    [
+        {"apiVersion": "v1", "kind": "ConfigMap"},
+        {"apiVersion": "example.com/v1", "kind": "ReplicationSource", "spec": {"kopia": {}}},
+        {"apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationDestination", "spec": {"kopia": {}}},
+        {"apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationSource", "spec": {"restic": {}}},
+        {"apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationSource", "spec": {"kopia": None}},
+        {"apiVersion": "volsync.backube/v9", "kind": "ReplicationSource", "spec": {"rsync": {}}},
+    ],
+)
+def test_what_is_not_a_kopia_source_is_none(manifest: dict[str, Any]) -> None:
+    """Other kinds, other groups and other movers are none of our business."""
+    assert request_from_manifest(manifest) is None
+
+
+def test_items_of_a_list_need_no_kind() -> None:
+    """The API server leaves kind and apiVersion out of the items of a typed list; any mapping will do."""
+    manifest = replication_source()
+    del manifest["kind"], manifest["apiVersion"]
+    assert request_from_manifest(MappingProxyType(manifest)) == ask("team-a/source-a")
+
+
+def test_times_that_a_loader_has_parsed_are_taken() -> None:
+    """Some YAML loaders turn time stamps into datetimes."""
+    manifest = changed(replication_source(), "metadata.creationTimestamp", NOW)
+    request = request_from_manifest(manifest)
+    assert request is not None
+    assert request.created_at == NOW
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "error", "message"),
+    [
+        ("apiVersion", "volsync.backube/v2", InvalidManifest, "'volsync.backube/v2' is not known"),
+        ("apiVersion", 1, InvalidManifest, "must be a string"),
+        ("kind", ["ReplicationSource"], InvalidManifest, "must be a string"),
+        ("metadata", None, InvalidManifest, "is missing"),
+        ("metadata", [], InvalidManifest, "must be a mapping"),
+        ("metadata.name", None, InvalidManifest, "is missing"),
+        ("metadata.name", 7, InvalidManifest, "must be a string, not a value of type int"),
+        ("metadata.name", "Source_A", InvalidValue, "'Source_A' is not valid"),
+        ("metadata.name", "${APP}", InvalidManifest, "variable that was not substituted"),
+        ("metadata.namespace", "", InvalidManifest, "is missing"),
+        ("metadata.namespace", "team.a", InvalidValue, "'team.a' is not valid"),
+        ("metadata.namespace", "a" * 64, InvalidValue, "1 to 63 characters"),
+        ("metadata.creationTimestamp", "yesterday", InvalidValue, "RFC 3339"),
+        ("metadata.creationTimestamp", 5, InvalidManifest, "must be a string"),
+        ("metadata.creationTimestamp", "2024-02-30T00:00:00Z", InvalidValue, "RFC 3339"),
+        ("metadata.creationTimestamp", datetime(2024, 1, 1), InvalidValue, "naive"),  # noqa: DTZ001
+        ("spec", "kopia", InvalidManifest, "must be a mapping"),
+        ("spec.kopia", [], InvalidManifest, "must be a mapping"),
+        ("spec.kopia.repository", None, InvalidManifest, "is missing"),
+        ("spec.kopia.repository", {}, InvalidManifest, "must be a string"),
+        ("spec.kopia.repository", "Secret!", InvalidValue, "'Secret!' is not valid"),
+        ("spec.kopia.repository", "${SECRET:=x}", InvalidManifest, "variable that was not substituted"),
+        ("spec.kopia.customCA", "ca", InvalidManifest, "must be a mapping"),
+        ("spec.kopia.customCA.secretName", True, InvalidManifest, "must be a string, not true"),
+        ("spec.kopia.customCA.key", "a/b", InvalidValue, "'a/b' is not valid"),
+        ("spec.kopia.customCA.key", "..", InvalidValue, "'..' is not valid"),
+        ("spec.kopia.maintenanceIntervalDays", "7", InvalidManifest, "must be an integer, not '7'"),
+        ("spec.kopia.maintenanceIntervalDays", True, InvalidManifest, "must be an integer, not true"),
+        ("spec.kopia.maintenanceCronJob", "0 2 * * *", InvalidManifest, "must be a mapping"),
+        ("spec.kopia.maintenanceCronJob.enabled", "yes", InvalidManifest, "must be true or false, not 'yes'"),
+        ("spec.kopia.maintenanceCronJob.schedule", 2, InvalidManifest, "must be a string"),
+        ("spec.kopia.maintenanceCronJob.schedule", "0 25 * * *", InvalidSchedule, "25 is above the maximum, 23"),
+        ("spec.kopia.maintenanceCronJob.schedule", "0 0 30 2 *", InvalidSchedule, "never fires"),
+        ("spec.kopia.maintenanceCronJob.schedule", "${CRON}", InvalidManifest, "variable that was not substituted"),
+    ],
+)
+def test_a_bad_source_is_refused_where_it_is_bad(
+    path: str, value: object, error: type[KopiaMaintError], message: str
+) -> None:
+    """The error has the field's path, and names the source wherever its name can be read."""
+    with pytest.raises(error, match=message) as caught:
+        request_from_manifest(changed(replication_source(), path, value))
+    expected = path if path != "spec.kopia.customCA.key" else "spec.kopia.customCA"
+    assert caught.value.path == expected
+    assert str(caught.value).startswith(f"{expected}: ")
+    named = path.startswith(("spec", "metadata.creation")) or value == "volsync.backube/v2"
+    assert caught.value.source == (source("team-a/source-a") if named else None)
+
+
+@pytest.mark.parametrize("value", [None, [], "text", 5])
+def test_what_is_not_a_mapping_is_refused(value: Any) -> None:
+    """A manifest is an object."""
+    for read in (request_from_manifest, state_from_manifest):
+        with pytest.raises(InvalidManifest, match="must be a mapping"):
+            read(value)
+
+
+# --- states ----------------------------------------------------------------------
+
+
+def test_a_cron_job_of_the_fork_is_adopted() -> None:
+    """It has an owner and a schedule, and no claims yet."""
+    state = state_from_manifest(fork_cron_job())
+    assert state == CronJobState(REPOSITORY.hash, Schedule.parse("0 2 * * *"), "team-a", {}, None, "shared-repo-secret")
+
+
+def test_a_hijacked_repository_heals() -> None:
+    """The label went to a loser, the schedule too: the annotation counts, and the creator's next word stands."""
+    hijacked = fork_cron_job(labels={OWNER: "team-b"})
+    hijacked["spec"]["schedule"] = "0 4 * * *"
+    state = state_from_manifest(hijacked)
+    assert (state.owner, str(state.schedule)) == ("team-a", "0 4 * * *")
+    patch = patch_from_state(state, hijacked)
+    assert patch is not None
+    assert patch["metadata"]["labels"][OWNER] == "team-a"
+    answer = reconcile(state, [ask("team-a/a", "0 2 * * *"), ask("team-b/b", "0 4 * * *")], now=LATER)
+    assert answer.desired is not None
+    assert (answer.desired.owner, str(answer.desired.schedule)) == ("team-a", "0 2 * * *")
+
+
+@pytest.mark.parametrize(
+    ("annotation", "label", "owner"),
+    [("team-a", "team-b", "team-a"), (None, "team-b", "team-b"), ("", "team-b", "team-b"), (None, None, None)],
+)
+def test_the_owner_is_the_annotation_else_the_label_else_unknown(
+    annotation: str | None, label: str | None, owner: str | None
+) -> None:
+    """One rule for every CronJob, ours or the fork's."""
+    manifest = fork_cron_job()
+    manifest["metadata"]["annotations"][OWNER] = annotation
+    manifest["metadata"]["labels"][OWNER] = label
+    assert state_from_manifest(manifest).owner == owner
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FORK_CONFLICT,
+        FORK_CONFLICT.replace("'team-b' ", "'team-b'\n  ") + "\n",
+        "Schedule 0 4 * * * requested from namespace team-b at 2024-01-15T10:30:00Z",
+        "Last conflict: Schedule 0 4 * * * requested from namespace team-b at 2024-01-15T11:30:00+01:00",
+    ],
+)
+def test_the_forks_conflict_is_read_in_all_its_forms(text: str) -> None:
+    """With quotes or without, broken over lines, with the closing clause or without."""
+    state = state_from_manifest(fork_cron_job(annotations={CONFLICT: text}))
+    assert state.latest_conflict == Conflict(namespace="team-b", schedule=Schedule.parse("0 4 * * *"), since=NOW)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "sorry", "Last conflict: Schedule 'x' requested from namespace 'B' at noon", None]
+)
+def test_a_conflict_that_cannot_be_read_is_no_obstacle(text: Any) -> None:
+    """It is ignored."""
+    assert state_from_manifest(fork_cron_job(annotations={CONFLICT: text})).latest_conflict is None
+
+
+ADOPTED = fork_cron_job(annotations={CONFLICT: FORK_CONFLICT})
+
+
+@pytest.mark.parametrize(
+    ("request_", "stays"),
+    [
+        (ask("team-a/a", "0 2 * * *"), True),
+        (ask("team-c/c"), True),
+        (ask("team-b/b", enabled=False), True),
+        (ask("team-b/b"), False),
+        (ask("team-a/a", "0 4 * * *"), False),
+    ],
+)
+def test_an_adopted_conflict_is_kept_while_nothing_contradicts_it(request_: Any, stays: bool) -> None:
+    """`resolve` keeps it until its namespace makes a claim, or its schedule is established."""
+    adopted = state_from_manifest(ADOPTED)
+    desired = resolve(adopted, request_, now=LATER).desired
+    assert desired is not None
+    assert (desired.latest_conflict == adopted.latest_conflict) is stays
+    assert state_from_manifest(manifest_from_state(desired, {})) == desired
+
+
+def test_an_adopted_conflict_yields_to_a_known_one_and_to_its_own_hand_over() -> None:
+    """It goes once a claim is in conflict, or once its namespace is the owner."""
+    adopted = state_from_manifest(ADOPTED)
+    known = resolve(adopted, ask("team-c/c", "0 6 * * *"), now=LATER).desired
+    assert known is not None
+    assert known.latest_conflict is not None
+    assert known.latest_conflict.name == "c"
+    assert hand_over(adopted, "team-b").latest_conflict is None
+    assert hand_over(adopted, "team-c").latest_conflict == adopted.latest_conflict
+
+
+def test_the_first_reconcile_drops_an_adopted_conflict() -> None:
+    """It knows all sources, and so all conflicts."""
+    adopted = state_from_manifest(ADOPTED)
+    answer = reconcile(adopted, [ask("team-a/a", "0 2 * * *")], now=LATER)
+    assert answer.desired is not None
+    assert answer.desired.latest_conflict is None
+    assert answer.closed == (adopted.latest_conflict,)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        ("kind", "Job", "'Job' is not known"),
+        ("apiVersion", "batch/v2", "'batch/v2' is not known"),
+        ("metadata", 5, "must be a mapping"),
+        ("metadata.name", "kopia-maintenance-XYZ", "is not a maintenance CronJob's name"),
+        ("metadata.name", "other", "is not a maintenance CronJob's name"),
+        ("metadata.labels", "x", "must be a mapping"),
+        ("metadata.annotations", [], "must be a mapping"),
+        ("spec", None, "is missing"),
+        ("spec.schedule", None, "is missing"),
+        ("spec.schedule", 5, "must be a string"),
+        ("spec.schedule", "0 2 * *", "expected 5 fields"),
+    ],
+)
+def test_a_bad_cron_job_is_refused_where_it_is_bad(path: str, value: object, message: str) -> None:
+    """What cannot be understood and cannot be ignored is an error with its path."""
+    with pytest.raises(KopiaMaintError, match=message) as caught:
+        state_from_manifest(changed(fork_cron_job(), path, value))
+    assert caught.value.path == ("spec.schedule" if path == "spec" else path)
+
+
+def test_a_hash_label_that_contradicts_the_name_is_refused() -> None:
+    """Which repository would it be? A missing label is no contradiction."""
+    manifest = fork_cron_job()
+    manifest["metadata"]["labels"]["volsync.backube/repository-hash"] = "0" * 16
+    with pytest.raises(InvalidManifest, match="contradicts") as caught:
+        state_from_manifest(manifest)
+    assert caught.value.path == "metadata.labels[volsync.backube/repository-hash]"
+    del manifest["metadata"]["labels"]
+    assert state_from_manifest(manifest).repository_hash == REPOSITORY.hash
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"version":1,"claims":{"team-a":{"source-', "not JSON"),
+        ("", "not JSON"),
+        ("[" * 100_000, "not JSON"),
+        ("null", "not an object with a version"),
+        ('{"claims":{}}', "not an object with a version"),
+        ('{"version":true,"claims":{}}', "not an object with a version"),
+        ('{"version":2,"claims":{}}', "has version '2', only 1 is known"),
+        ('{"version":1}', "must have version, claims"),
+        ('{"version":1,"claims":{},"more":1}', "must have version, claims"),
+        ('{"version":1,"claims":[]}', "must have version, claims"),
+        ('{"version":1,"claims":{"team-a":[]}}', "must be an object"),
+        ('{"version":1,"claims":{"Team A":{"x":[null,"2024-01-15T10:30:00Z"]}}}', "'Team A' is not valid"),
+        ('{"version":1,"claims":{"a":{"b":["0 2 * * *"]}}}', "SCHEDULE or null"),
+        ('{"version":1,"claims":{"a":{"b":[5,"2024-01-15T10:30:00Z"]}}}', "must be a string"),
+        ('{"version":1,"claims":{"a":{"b":["0 2 * *","2024-01-15T10:30:00Z"]}}}', "expected 5 fields"),
+        ('{"version":1,"claims":{"a":{"b":[null,"now"]}}}', "RFC 3339"),
+        ('{"version":1,"claims":{"a":{},"a":{}}}', "a key is there twice"),
+        ('{"version":1,"claims":{},"latestConflict":"team-b"}', "is not valid"),
+        ('{"version":1,"claims":{},"latestConflict":{}}', "NAMESPACE/NAME"),
+        (" " * (256 * 1024 + 1), "Kubernetes allows"),
+        (5, "must be a string"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_claims_that_are_damaged_or_of_the_future_are_refused(text: Any, message: str) -> None:
+    """The CronJob stays as it is until somebody has looked at it."""
+    with pytest.raises(KopiaMaintError, match=message) as caught:
+        state_from_manifest(fork_cron_job(annotations={CLAIMS: text}))
+    assert caught.value.path.startswith(f"metadata.annotations[{CLAIMS}]")
+
+
+def test_a_foreign_repository_config_is_ignored() -> None:
+    """The name is for people; one that cannot be read is unknown."""
+    manifest = fork_cron_job(annotations={"volsync.backube/repository-config": "{not a name}"})
+    assert state_from_manifest(manifest).repository_name is None
+
+
+# --- writing ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def disputed() -> CronJobState:
+    """Return a state with a conflict."""
+    state = reconcile(None, [ask("team-a/a", "0 2 * * *"), ask("team-b/b", "0 4 * * *"), ask("team-b/c")], now=NOW)
+    assert state.desired is not None
+    return state.desired
+
+
+def test_the_claims_read_as_a_list(disputed: CronJobState) -> None:
+    """Versioned, sorted JSON, one source a line, as `kubectl describe` shows it."""
+    text = manifest_from_state(disputed, {})["metadata"]["annotations"][CLAIMS]
+    assert text.splitlines() == [
+        '{"version":1,"latestConflict":"team-b/b","claims":{',
+        '"team-a":{',
+        '"a":["0 2 * * *","2024-01-15T10:30:00Z"]},',
+        '"team-b":{',
+        '"b":["0 4 * * *","2024-01-15T10:30:00Z"],',
+        '"c":[null,"2024-01-15T10:30:00Z"]}}}',
+    ]
+    assert json.loads(text)["version"] == 1
+
+
+def test_a_manifest_starts_from_its_template(disputed: CronJobState) -> None:
+    """Foreign fields stay; what the API server filled in for another object does not; nothing is shared."""
+    template = fork_cron_job()
+    template["metadata"]["name"] = "template"
+    manifest = manifest_from_state(disputed, template, operator_namespace="operators")
+    assert manifest["spec"]["jobTemplate"] == template["spec"]["jobTemplate"]
+    assert manifest["metadata"]["labels"]["volsync.backube/created-by"] == "app-backup"
+    assert (manifest["metadata"]["name"], manifest["metadata"]["namespace"]) == (NAME, "operators")
+    assert "uid" not in manifest["metadata"]
+    assert "status" not in manifest
+    manifest["spec"]["jobTemplate"]["spec"]["backoffLimit"] = 9
+    assert template["spec"]["jobTemplate"]["spec"]["backoffLimit"] == 3
+
+
+def test_the_template_may_be_the_cron_job_itself(disputed: CronJobState) -> None:
+    """Then what the API server filled in stays, so that the whole can be replaced."""
+    manifest = manifest_from_state(disputed, fork_cron_job())
+    assert manifest["metadata"]["resourceVersion"] == "4711"
+    assert manifest["metadata"]["namespace"] == "volsync-system"
+    assert manifest["status"] == fork_cron_job()["status"]
+
+
+def test_a_template_that_is_no_cron_job_is_refused(disputed: CronJobState) -> None:
+    """So are namespaces that are none, and cycles without an end."""
+    with pytest.raises(InvalidManifest, match="must be CronJob"):
+        manifest_from_state(disputed, {"kind": "Job"})
+    with pytest.raises(InvalidValue, match="operator_namespace"):
+        manifest_from_state(disputed, {}, operator_namespace="No Such")
+    cycle: dict[str, Any] = {}
+    cycle["spec"] = {"again": cycle}
+    with pytest.raises(InvalidManifest, match="nested too deeply"):
+        manifest_from_state(disputed, cycle)
+
+
+def test_a_patch_is_minimal_and_foreign_parts_survive(disputed: CronJobState) -> None:
+    """Only what differs, with the resourceVersion; an independent RFC 7386 implementation is the referee."""
+    manifest = fork_cron_job()
+    patch = patch_from_state(disputed, manifest)
+    assert patch is not None
+    assert set(patch) == {"metadata"}
+    assert set(patch["metadata"]) == {"labels", "annotations", "resourceVersion"}
+    assert patch["metadata"]["resourceVersion"] == "4711"
+    assert set(patch["metadata"]["annotations"]) == {CLAIMS, CONFLICT}
+    patched = json_merge_patch.merge(copy.deepcopy(manifest), patch)
+    assert state_from_manifest(patched) == disputed
+    assert (patched["spec"], patched["status"]) == (manifest["spec"], manifest["status"])
+    assert patch_from_state(disputed, patched) is None
+
+
+def test_what_must_go_is_null(disputed: CronJobState) -> None:
+    """The conflict that ended, and the label of a namespace without a claim."""
+    manifest = manifest_from_state(disputed, {})
+    without = reconcile(disputed, [ask("team-a/a", "0 2 * * *")], now=LATER).desired
+    assert without is not None
+    patch = patch_from_state(without, manifest)
+    assert patch is not None
+    assert patch["metadata"]["labels"] == {"source-namespace.volsync.backube/team-b": None}
+    assert patch["metadata"]["annotations"][CONFLICT] is None
+
+
+def test_the_schedule_is_compared_by_meaning(disputed: CronJobState) -> None:
+    """Another spelling of what stands is no reason to write; another schedule is."""
+    manifest = changed(manifest_from_state(disputed, {}), "spec.schedule", "00 2 * * 0-6")
+    assert patch_from_state(disputed, manifest) is None
+    moved = resolve(disputed, ask("team-a/a", "0 6 * * *"), now=LATER).desired
+    assert moved is not None
+    patch = patch_from_state(moved, manifest)
+    assert patch is not None
+    assert patch["spec"] == {"schedule": "0 6 * * *"}
+
+
+def test_a_healed_label_is_a_write_although_the_state_is_the_same(disputed: CronJobState) -> None:
+    """The patch says whether to write, not the action."""
+    manifest = manifest_from_state(disputed, {})
+    manifest["metadata"]["labels"][OWNER] = "team-b"
+    resolution = resolve(state_from_manifest(manifest), ask("team-b/c"), now=LATER)
+    assert not resolution.changed
+    assert patch_from_state(disputed, manifest) == {"metadata": {"labels": {OWNER: "team-a"}}}
+
+
+def test_another_layout_of_the_same_claims_is_left_alone(disputed: CronJobState) -> None:
+    """Two implementations that lay the JSON out differently do not fight over it."""
+    manifest = manifest_from_state(disputed, {})
+    annotations = manifest["metadata"]["annotations"]
+    annotations[CLAIMS] = json.dumps(json.loads(annotations[CLAIMS]), indent=2)
+    assert patch_from_state(disputed, manifest) is None
+    annotations[CLAIMS] = "damaged"
+    assert patch_from_state(disputed, manifest) is not None
+
+
+def test_a_patch_for_another_repository_is_refused(disputed: CronJobState) -> None:
+    """A state is not written over another repository's CronJob."""
+    with pytest.raises(RepositoryMismatch):
+        patch_from_state(disputed, changed(fork_cron_job(), "metadata.name", "kopia-maintenance-" + "0" * 16))
+
+
+def crowd(count: int) -> CronJobState:
+    """Return a state with many sources: 20-character names, 50 namespaces, 10 schedules."""
+    claims = {
+        source(f"namespace-{n % 50:010}/source-{n:013}"): Claim(Schedule.parse(f"{n % 10} 2 * * 1-5"), NOW)
+        for n in range(count)
+    }
+    return CronJobState(REPOSITORY.hash, Schedule.parse("0 2 * * *"), "team-a", claims, None, "shared-repo-secret")
+
+
+def test_three_thousand_sources_fit() -> None:
+    """And they survive the round trip."""
+    state = crowd(3000)
+    assert state_from_manifest(manifest_from_state(state, fork_cron_job())) == state
+
+
+def test_past_the_limit_writing_is_refused_and_says_who() -> None:
+    """The error names bytes, sources and the namespace with the largest share, and what to do."""
+    state = crowd(5000)
+    greedy = {source(f"team-z/source-{n}"): Claim(Schedule.parse("0 2 * * *"), NOW) for n in range(500)}
+    state = evolve(state, claims={**state.claims, **greedy})
+    for write in (manifest_from_state, patch_from_state):
+        with pytest.raises(StateTooLarge, match=r"for 5500 sources.*namespace team-z.*500 sources.*ResourceQuota") as e:
+            write(state, fork_cron_job())
+        assert (e.value.namespace, e.value.limit) == ("team-z", 262144)
+        assert e.value.size > e.value.limit
+
+
+def test_foreign_annotations_count_too(disputed: CronJobState) -> None:
+    """Kubernetes allows 256 KiB of annotations per object, all of them together."""
+    manifest = fork_cron_job(annotations={"note": "x" * 262_000})
+    with pytest.raises(StateTooLarge):
+        patch_from_state(disputed, manifest)
+
+
+def test_adoption_is_undisturbed_by_a_while_with_the_fork() -> None:
+    """Rolling back to the fork and forward again: label and schedule were taken, the owner is who it was."""
+    state = reconcile(None, [ask("team-a/a", "0 2 * * *"), ask("team-b/b", "0 4 * * *")], now=NOW).desired
+    assert state is not None
+    manifest = manifest_from_state(state, {})
+    manifest["metadata"]["labels"][OWNER] = "team-b"
+    manifest["spec"]["schedule"] = "0 4 * * *"
+    del manifest["metadata"]["annotations"][CONFLICT]
+    after = state_from_manifest(manifest)
+    assert (after.owner, after.claims) == ("team-a", state.claims)
+    answer = reconcile(after, [ask("team-a/a", "0 3 * * *"), ask("team-b/b", "0 4 * * *")], now=LATER)
+    assert answer.desired is not None
+    assert str(answer.desired.schedule) == "0 3 * * *"
+
+
+def test_times_are_written_in_utc() -> None:
+    """Whatever zone a time came in."""
+    request = ask("team-a/a", "0 2 * * *")
+    desired = resolve(None, request, now=NOW.astimezone(timezone.utc)).desired
+    assert desired is not None
+    assert "2024-01-15T10:30:00Z" in manifest_from_state(desired, {})["metadata"]["annotations"][CLAIMS]

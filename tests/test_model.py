@@ -1,0 +1,216 @@
+"""Values: normalised, checked, frozen, hashable, picklable."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from attrs.exceptions import FrozenInstanceError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import kopia_maint
+from kopia_maint import (
+    Claim,
+    Conflict,
+    CronJobState,
+    CustomCA,
+    InvalidManifest,
+    InvalidSchedule,
+    InvalidValue,
+    KopiaMaintError,
+    Repository,
+    RepositoryMismatch,
+    Schedule,
+    SourceRef,
+    SourceRequest,
+    StateTooLarge,
+)
+from kopia_maint.testing import strategies
+
+from .helpers import NOW, REPOSITORY, ask, source
+
+TWO = Schedule.parse("0 2 * * *")
+VALUES = st.one_of(
+    strategies.schedules(never_fires=True),
+    strategies.custom_cas(),
+    strategies.repositories(),
+    strategies.sources(),
+    strategies.requests(),
+    strategies.claims(),
+    strategies.conflicts(),
+    strategies.states(),
+    strategies.resolutions(),
+    strategies.reconciliations(),
+)
+
+
+@settings(deadline=None)
+@given(VALUES)
+def test_every_value_is_frozen_hashable_and_picklable(value: Any) -> None:
+    """A copy is equal and has the same hash; nothing can be set, and nothing can be added."""
+    for again in (pickle.loads(pickle.dumps(value)), copy.deepcopy(value)):
+        assert again == value
+        assert hash(again) == hash(value)
+    with pytest.raises(FrozenInstanceError):
+        setattr(value, value.__attrs_attrs__[0].name, None)
+    with pytest.raises((AttributeError, TypeError)):
+        value.something_new = 1
+
+
+def test_everything_public_is_importable_from_the_top() -> None:
+    """`__all__` is what there is."""
+    for name in kopia_maint.__all__:
+        assert hasattr(kopia_maint, name)
+
+
+def test_times_are_stored_in_utc_and_whole_seconds() -> None:
+    """Any aware datetime is taken, and cut, not rounded."""
+    odd = datetime(2024, 1, 15, 12, 30, 0, 999_999, tzinfo=timezone(timedelta(hours=2)))
+    assert Claim(None, odd).since == NOW
+    assert Claim(None, odd).since.tzinfo is timezone.utc
+    assert Claim(None, NOW.replace(microsecond=5)).since.microsecond == 0
+
+
+@pytest.mark.parametrize(
+    "value",
+    [datetime(2024, 1, 1), "2024-01-01T00:00:00Z", 5, datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))],  # noqa: DTZ001
+)
+def test_other_times_are_refused(value: Any) -> None:
+    """A naive datetime does not say which instant it is."""
+    with pytest.raises(InvalidValue, match="a time must be"):
+        Claim(None, value)
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: SourceRef("team-a", ""),
+        lambda: SourceRef("", "source-a"),
+        lambda: SourceRef("Team-A", "source-a"),
+        lambda: SourceRef("-team", "source-a"),
+        lambda: SourceRef("team-a\n", "source-a"),
+        lambda: SourceRef("a" * 64, "source-a"),
+        lambda: SourceRef("team-a", "a" * 254),
+        lambda: SourceRef("team-a", "a..b"),
+        lambda: SourceRef("team-a", 5),  # type: ignore[arg-type]
+        lambda: Repository(""),
+        lambda: Repository("Secret"),
+        lambda: Repository("secret", "ca"),  # type: ignore[arg-type]
+        lambda: CustomCA("UPPER"),
+        lambda: CustomCA(key="a/b"),
+        lambda: CustomCA(key="..data"),
+        lambda: SourceRequest("team-a/source-a", REPOSITORY),  # type: ignore[arg-type]
+        lambda: SourceRequest(source("a/b"), REPOSITORY, "0 2 * * *"),  # type: ignore[arg-type]
+        lambda: SourceRequest(source("a/b"), REPOSITORY, None, "yes"),  # type: ignore[arg-type]
+        lambda: Claim("0 2 * * *", NOW),  # type: ignore[arg-type]
+        lambda: Conflict(namespace="team-b", schedule=TWO, since=NOW, policy="First Wins"),
+        lambda: CronJobState("XYZ", TWO, None, {}),
+        lambda: CronJobState(REPOSITORY.hash, TWO, "Team", {}),
+        lambda: CronJobState(REPOSITORY.hash, TWO, None, []),  # type: ignore[arg-type]
+        lambda: CronJobState(REPOSITORY.hash, TWO, None, {"a/b": None}),  # type: ignore[dict-item]
+        lambda: CronJobState(REPOSITORY.hash, TWO, None, {}, "conflict"),  # type: ignore[arg-type]
+    ],
+)
+def test_what_kubernetes_would_refuse_is_refused(build: Any) -> None:
+    """Names, and anything of the wrong type."""
+    with pytest.raises(InvalidValue):
+        build()
+
+
+def test_a_request_for_a_schedule_that_never_fires_is_refused() -> None:
+    """One tenant must not switch off everybody's maintenance; a claim that is stored is read."""
+    with pytest.raises(InvalidSchedule, match="never fires") as caught:
+        ask("team-a/source-a", "0 0 30 2 *")
+    assert (caught.value.code, caught.value.reason) == ("never-fires", "never-fires")
+    assert Claim(Schedule.parse("0 0 30 2 *"), NOW).schedule is not None
+
+
+def test_sources_are_ordered_and_spell_themselves() -> None:
+    """By namespace, then name."""
+    refs = [source("b/a"), source("a/b"), source("a/a")]
+    assert [str(ref) for ref in sorted(refs)] == ["a/a", "a/b", "b/a"]
+
+
+def test_a_state_tells_what_policies_and_people_need() -> None:
+    """Namespaces, preferences, and whether the owner has left."""
+    claims = {
+        source("team-a/x"): Claim(TWO, NOW),
+        source("team-b/y"): Claim(Schedule.parse("00 2 * * *"), NOW),
+        source("team-b/z"): Claim(None, NOW),
+    }
+    state = CronJobState(REPOSITORY.hash, TWO, "team-a", claims)
+    assert state.namespaces == {"team-a", "team-b"}
+    assert state.preferences == {TWO: 2}
+    assert not state.orphaned
+    assert CronJobState(REPOSITORY.hash, TWO, "team-c", claims).orphaned
+    assert not CronJobState(REPOSITORY.hash, TWO, None, claims).orphaned
+    assert state.cron_job_name == REPOSITORY.cron_job_name
+
+
+def test_a_states_claims_are_its_own() -> None:
+    """They neither follow the mapping they came from, nor can they be changed."""
+    claims = {source("team-a/x"): Claim(TWO, NOW)}
+    state = CronJobState(REPOSITORY.hash, TWO, "team-a", claims)
+    claims.clear()
+    assert len(state.claims) == 1
+    for change in ("clear", "popitem"):
+        with pytest.raises(TypeError):
+            getattr(state.claims, change)()
+    with pytest.raises(TypeError):
+        state.claims[source("a/b")] = Claim(None, NOW)  # type: ignore[index]
+
+
+def test_a_conflict_says_what_it_says_on_one_line() -> None:
+    """And is read back, but for the name, which is not in the text."""
+    conflict = Conflict(namespace="team-b", schedule=Schedule.parse("0 4 * * *"), since=NOW, policy="consensus")
+    assert conflict.message == (
+        "Last conflict: Schedule '0 4 * * *' requested from namespace 'team-b' at 2024-01-15T10:30:00Z"
+        " (rejected - consensus strategy)"
+    )
+    assert Conflict.parse(conflict.message) == conflict
+
+
+@given(strategies.conflicts())
+def test_every_conflict_is_read_back(conflict: Conflict) -> None:
+    """Whatever the schedule's text holds."""
+    nameless = Conflict(
+        namespace=conflict.namespace, schedule=conflict.schedule, since=conflict.since, policy=conflict.policy
+    )
+    assert Conflict.parse(conflict.message) == nameless
+
+
+@pytest.mark.parametrize("text", ["*-' * * * *", "*-'' * * * *", '?-" * * * *', "*-\\ * * * *"])
+def test_a_tenant_cannot_forge_a_conflict_through_its_schedule(text: str) -> None:
+    """Quotes that robfig/cron lets pass stay part of the schedule."""
+    conflict = Conflict(namespace="team-b", schedule=Schedule.parse(text), since=NOW)
+    assert Conflict.parse(conflict.message).schedule.text == text
+
+
+@pytest.mark.parametrize("text", ["", "x" * 2000, 5, "Last conflict: Schedule '0 4 * * *'"])
+def test_what_is_no_conflict_is_refused(text: Any) -> None:
+    """With an error of our own family."""
+    with pytest.raises(KopiaMaintError):
+        Conflict.parse(text)
+
+
+@pytest.mark.parametrize("kind", [InvalidValue, InvalidSchedule, InvalidManifest, RepositoryMismatch, StateTooLarge])
+def test_errors_are_one_family_and_survive_pickling(kind: type[KopiaMaintError]) -> None:
+    """Code, path, source and message are all still there."""
+    error = kind("is bad", path="spec.x", source=source("team-a/source-a"))
+    assert isinstance(error, ValueError)
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), again.__dict__) == (kind, "spec.x: is bad", error.__dict__)
+    assert error.code.replace("-", "").isalpha()
+
+
+def test_huge_wrong_values_make_short_messages() -> None:
+    """What a tenant wrote is shown on one line, printable, and cut."""
+    with pytest.raises(InvalidValue) as caught:
+        SourceRef("team-a", "\x1b[31m" + "x" * 100_000)
+    assert len(str(caught.value)) < 250
+    assert str(caught.value).isascii() is False or "\x1b" not in str(caught.value)
+    assert "\x1b" not in str(caught.value)

@@ -1,0 +1,336 @@
+"""Each row of the table that `resolve` follows, as an example; and that `hand_over` does what it says."""
+
+from __future__ import annotations
+
+import pytest
+from attrs import evolve
+
+from kopia_maint import (
+    DEFAULT_SCHEDULE,
+    Action,
+    Claim,
+    Conflict,
+    Consensus,
+    CronJobState,
+    InvalidValue,
+    Repository,
+    RepositoryMismatch,
+    Schedule,
+    Verdict,
+    hand_over,
+    reconcile,
+    resolve,
+)
+from kopia_maint._resolver import RULES
+
+from .helpers import LATER, MUCH_LATER, NOW, REPOSITORY, ask, source
+
+TWO = Schedule.parse("0 2 * * *")
+FOUR = Schedule.parse("0 4 * * *")
+SIX = Schedule.parse("0 6 * * *")
+
+
+def state(owner: str | None = "team-a", **claims: str | None) -> CronJobState:
+    """Return a state at 02:00 with claims such as ``team_b="0 4 * * *"``, each since NOW."""
+    known = {
+        source(f"{namespace.replace('_', '-')}/source-{namespace[-1]}"): Claim(
+            None if text is None else Schedule.parse(text), NOW
+        )
+        for namespace, text in claims.items()
+    }
+    return CronJobState(REPOSITORY.hash, TWO, owner, known, None, "shared-repo-secret")
+
+
+def test_none_enabled() -> None:
+    """No CronJob, enabled: it is created with the request's schedule and namespace."""
+    resolution = resolve(None, ask("team-a/source-a", "0 4 * * *"), now=NOW)
+    assert (resolution.verdict, resolution.action, resolution.conflict) == (Verdict.ESTABLISHED, Action.CREATE, None)
+    assert resolution.desired == CronJobState(
+        REPOSITORY.hash, FOUR, "team-a", {source("team-a/source-a"): Claim(FOUR, NOW)}, None, "shared-repo-secret"
+    )
+
+
+def test_none_enabled_without_preference() -> None:
+    """No CronJob, no preference: the default is established, and the claim still says "no preference"."""
+    desired = resolve(None, ask("team-a/source-a"), now=NOW).desired
+    assert desired is not None
+    assert desired.schedule == DEFAULT_SCHEDULE
+    assert desired.claims[source("team-a/source-a")].schedule is None
+
+
+def test_none_disabled() -> None:
+    """No CronJob, disabled: nothing."""
+    resolution = resolve(None, ask("team-a/source-a", enabled=False), now=NOW)
+    assert (resolution.verdict, resolution.action, resolution.desired) == (Verdict.DISABLED, Action.NONE, None)
+
+
+def test_any_disabled_drops_the_claim_and_its_conflict() -> None:
+    """Disabled: the claim goes, and with it the conflict; schedule and owner stay, the CronJob too."""
+    before = resolve(state(team_a="0 2 * * *"), ask("team-b/source-b", "0 4 * * *"), now=NOW).desired
+    assert before is not None
+    assert before.latest_conflict is not None
+    resolution = resolve(before, ask("team-b/source-b", enabled=False), now=LATER)
+    assert resolution.verdict is Verdict.DISABLED
+    assert resolution.desired == state(team_a="0 2 * * *")
+    last = resolve(resolution.desired, ask("team-a/source-a", enabled=False), now=LATER).desired
+    assert last is not None
+    assert last == state()
+    assert last.orphaned
+
+
+@pytest.mark.parametrize(
+    ("wanted", "verdict", "schedule"),
+    [("0 4 * * *", Verdict.ESTABLISHED, FOUR), ("0 2 * * *", Verdict.AGREED, TWO), (None, Verdict.AGREED, TWO)],
+)
+def test_owner_unknown(wanted: str | None, verdict: Verdict, schedule: Schedule) -> None:
+    """Owner unknown, enabled: its namespace becomes the owner; its schedule, if any, is established."""
+    resolution = resolve(state(owner=None), ask("team-b/source-b", wanted), now=NOW)
+    assert resolution.verdict is verdict
+    assert resolution.desired is not None
+    assert (resolution.desired.owner, resolution.desired.schedule) == ("team-b", schedule)
+
+
+def test_owner_unknown_disabled() -> None:
+    """Owner unknown, disabled: nobody becomes the owner."""
+    assert resolve(state(owner=None), ask("team-b/source-b", enabled=False), now=NOW).desired == state(owner=None)
+
+
+@pytest.mark.parametrize("wanted", [None, "0 2 * * *", "00 02 * * *", "0 2 * * 0-6"])
+def test_agreement_is_by_meaning(wanted: str | None) -> None:
+    """No preference, or what stands in whatever spelling: AGREED, the claim is recorded."""
+    resolution = resolve(state(team_a="0 2 * * *"), ask("team-b/source-b", wanted), now=LATER)
+    assert (resolution.verdict, resolution.conflict) == (Verdict.AGREED, None)
+    assert resolution.desired is not None
+    assert resolution.desired.claims[source("team-b/source-b")].since == LATER
+    assert resolution.desired.schedule.text == "0 2 * * *"
+
+
+def test_permitted_news_is_established() -> None:
+    """Differs, news, permitted: claim, schedule and owner become the request's."""
+    resolution = resolve(state(team_a="0 2 * * *"), ask("team-a/source-a", "0 4 * * *"), now=LATER)
+    assert resolution.verdict is Verdict.ESTABLISHED
+    assert resolution.desired is not None
+    assert resolution.desired.schedule == FOUR
+    assert resolution.desired.claims == {source("team-a/source-a"): Claim(FOUR, LATER)}
+
+
+def test_under_consensus_the_schedule_and_the_owner_move_together() -> None:
+    """Consensus permits what all with a preference ask for, and then the challenger's namespace owns it."""
+    before = state(team_a=None, team_b=None)
+    desired = resolve(before, ask("team-b/source-b", "0 4 * * *"), now=LATER, policy=Consensus()).desired
+    assert desired is not None
+    assert (desired.schedule, desired.owner) == (FOUR, "team-b")
+    assert resolve(before, ask("team-b/source-b", "0 4 * * *"), now=LATER).verdict is Verdict.REJECTED
+
+
+def test_permitted_but_no_news_is_superseded() -> None:
+    """Two sources of one namespace that differ do not take turns: what was asked before is superseded."""
+    before = resolve(state(team_a="0 2 * * *"), ask("team-a/other", "0 4 * * *"), now=LATER).desired
+    assert before is not None
+    for now in (LATER, MUCH_LATER):
+        resolution = resolve(before, ask("team-a/source-a", "0 2 * * *"), now=now)
+        assert (resolution.verdict, resolution.conflict) == (Verdict.SUPERSEDED, None)
+        assert resolution.desired is before
+
+
+def test_not_permitted_is_rejected_with_a_record_every_time() -> None:
+    """Differs, not permitted: REJECTED; the record keeps the time of the first asking."""
+    resolution = resolve(state(team_a="0 2 * * *"), ask("team-b/source-b", "0 4 * * *"), now=LATER)
+    again = resolve(resolution.desired, ask("team-b/source-b", "0 4 * * *"), now=MUCH_LATER)
+    for each in (resolution, again):
+        assert each.verdict is Verdict.REJECTED
+        assert each.conflict == Conflict(namespace="team-b", name="source-b", schedule=FOUR, since=LATER)
+    assert again.desired is resolution.desired
+
+
+def test_a_rejected_claim_keeps_the_time_when_it_still_agreed() -> None:
+    """`since` says when this was asked for, even if that was before it came into conflict."""
+    agreed = resolve(state(team_a="0 2 * * *"), ask("team-b/source-b", "0 2 * * *"), now=LATER).desired
+    moved = resolve(agreed, ask("team-a/source-a", "0 6 * * *"), now=MUCH_LATER).desired
+    assert moved is not None
+    assert moved.latest_conflict == Conflict(namespace="team-b", name="source-b", schedule=TWO, since=LATER)
+
+
+def test_the_latest_conflict_is_the_latest_and_ties_go_to_the_greatest() -> None:
+    """Several outstanding: the latest `since`; at the same time the greatest source."""
+    before = state(team_a="0 2 * * *")
+    for who in ("team-c/source-c", "team-b/source-b"):
+        after = resolve(before, ask(who, "0 4 * * *"), now=LATER).desired
+        assert after is not None
+        before = after
+    assert before.latest_conflict is not None
+    assert before.latest_conflict.namespace == "team-c"
+    after = resolve(before, ask("team-b/source-b", "0 6 * * *"), now=MUCH_LATER).desired
+    assert after is not None
+    assert after.latest_conflict is not None
+    assert after.latest_conflict.namespace == "team-b"
+
+
+def test_another_repository_is_an_error_not_a_verdict() -> None:
+    """A request for another repository than the state's is refused, and the error names the source."""
+    with pytest.raises(RepositoryMismatch, match="another-secret") as caught:
+        resolve(state(), ask("team-a/source-a", repository=Repository("another-secret")), now=NOW)
+    assert caught.value.source == source("team-a/source-a")
+
+
+@pytest.mark.parametrize("verdict", list(Verdict))
+def test_every_verdict_explains_itself(verdict: Verdict) -> None:
+    """The explanation is one sentence that names the source."""
+    steps = {
+        Verdict.ESTABLISHED: (None, ask("team-b/source-b")),
+        Verdict.AGREED: (state(), ask("team-b/source-b")),
+        Verdict.SUPERSEDED: (state(team_b="0 4 * * *", owner="team-b"), ask("team-b/source-b", "0 4 * * *")),
+        Verdict.REJECTED: (state(), ask("team-b/source-b", "0 4 * * *")),
+        Verdict.DISABLED: (state(), ask("team-b/source-b", enabled=False)),
+    }
+    resolution = resolve(*steps[verdict], now=NOW)
+    assert resolution.verdict is verdict
+    assert resolution.explanation.startswith("team-b/source-b ")
+    assert resolution.explanation.endswith(".")
+    assert "\n" not in resolution.explanation
+
+
+def test_the_table_names_every_verdict() -> None:
+    """The table of rules is complete: it leads to each verdict."""
+    assert {rule.verdict for rule in RULES} == set(Verdict)
+
+
+# --- hand-over ---------------------------------------------------------------------
+
+
+def test_hand_over_establishes_the_latest_claim_of_the_new_owner() -> None:
+    """The namespace becomes the owner, and what it asked for last stands; its conflict ends."""
+    before = evolve(
+        state(team_a="0 2 * * *"),
+        claims={
+            source("team-a/source-a"): Claim(TWO, NOW),
+            source("team-b/x"): Claim(FOUR, NOW),
+            source("team-b/y"): Claim(SIX, LATER),
+            source("team-b/z"): Claim(None, MUCH_LATER),
+        },
+    )
+    after = hand_over(before, "team-b")
+    assert (after.owner, after.schedule, after.claims) == ("team-b", SIX, before.claims)
+    assert after.latest_conflict is not None
+    assert after.latest_conflict.namespace == "team-a"
+
+
+def test_hand_over_ties_go_to_the_greatest_name() -> None:
+    """Claims of the same time: the greatest name's is established."""
+    claims = {source("team-b/x"): Claim(FOUR, NOW), source("team-b/y"): Claim(SIX, NOW)}
+    assert hand_over(evolve(state(), claims=claims), "team-b").schedule == SIX
+
+
+def test_hand_over_to_a_namespace_without_a_preference_keeps_the_schedule() -> None:
+    """Nothing was asked for, so what stands stays."""
+    after = hand_over(state(team_a="0 2 * * *"), "team-z")
+    assert (after.owner, after.schedule, after.orphaned) == ("team-z", TWO, True)
+
+
+def test_hand_over_to_the_present_owner_does_nothing() -> None:
+    """Even where its latest claim is another: that would be a new decision."""
+    before = state(team_a="0 4 * * *")
+    assert hand_over(before, "team-a") is before
+
+
+def test_hand_over_refuses_what_is_no_namespace() -> None:
+    """The name is checked as Kubernetes checks it."""
+    with pytest.raises(InvalidValue, match="Team B"):
+        hand_over(state(), "Team B")
+
+
+# --- reconcile -----------------------------------------------------------------------
+
+
+def test_reconcile_creates_in_canonical_order() -> None:
+    """Creation time, unknown last, then namespace and name: that one is the first to create the CronJob."""
+    requests = [
+        ask("team-a/source-a", "0 2 * * *"),
+        ask("team-c/source-c", "0 6 * * *", created_at=NOW),
+        ask("team-b/source-b", "0 4 * * *", created_at=NOW),
+    ]
+    answer = reconcile(None, requests, now=LATER)
+    assert answer.desired is not None
+    assert (answer.desired.owner, answer.desired.schedule) == ("team-b", FOUR)
+    assert answer.verdicts == {
+        source("team-a/source-a"): Verdict.REJECTED,
+        source("team-b/source-b"): Verdict.AGREED,
+        source("team-c/source-c"): Verdict.REJECTED,
+    }
+    assert [conflict.namespace for conflict in answer.conflicts] == ["team-a", "team-c"]
+    assert answer.opened == answer.conflicts
+    assert answer.closed == ()
+
+
+def test_reconcile_tells_what_began_and_what_ended() -> None:
+    """A conflict opens once and closes once; one that asks for something else ends, and begins anew."""
+    a, b = ask("team-a/source-a", "0 2 * * *"), ask("team-b/source-b", "0 4 * * *")
+    first = reconcile(None, [a, b], now=NOW)
+    second = reconcile(first.desired, [a, b], now=LATER)
+    assert (second.changed, second.opened, second.closed) == (False, (), ())
+    assert second.conflicts == first.conflicts
+    third = reconcile(second.desired, [a, ask("team-b/source-b", "0 6 * * *")], now=LATER)
+    assert [conflict.schedule for conflict in third.opened] == [SIX]
+    assert [conflict.schedule for conflict in third.closed] == [FOUR]
+    fourth = reconcile(third.desired, [a], now=LATER)
+    assert [conflict.schedule for conflict in fourth.closed] == [SIX]
+
+
+def test_reconcile_drops_the_claims_of_the_gone_before_it_applies_the_rest() -> None:
+    """Under consensus a dissenter that is gone does not hold back what the rest ask for anew."""
+    before = state(team_a="0 2 * * *", team_b=None)
+    answer = reconcile(before, [ask("team-b/source-b", "0 4 * * *")], now=LATER, policy=Consensus())
+    assert answer.desired is not None
+    assert answer.desired.schedule == FOUR
+
+
+def test_under_consensus_a_schedule_moves_only_on_news() -> None:
+    """A dissenter leaves, the rest agree on something else: it stands until one of them asks anew."""
+    before = state(team_a="0 2 * * *", team_b="0 4 * * *")
+    answer = reconcile(before, [ask("team-b/source-b", "0 4 * * *")], now=LATER, policy=Consensus())
+    assert answer.desired is not None
+    assert answer.desired.schedule == TWO
+    assert answer.verdicts == {source("team-b/source-b"): Verdict.SUPERSEDED}
+
+
+def test_an_unreadable_source_stands_as_it_is() -> None:
+    """Its claim and its conflict stay, it keeps the CronJob alive, and the others go on."""
+    before = reconcile(None, [ask("team-a/source-a"), ask("team-b/source-b", "0 4 * * *")], now=NOW).desired
+    answer = reconcile(before, [], now=LATER, unreadable={source("team-b/source-b")})
+    assert answer.desired is not None
+    assert set(answer.desired.claims) == {source("team-b/source-b")}
+    assert [conflict.namespace for conflict in answer.conflicts] == ["team-b"]
+    assert (answer.opened, answer.closed) == ((), ())
+
+
+def test_an_unreadable_source_creates_nothing() -> None:
+    """There is no CronJob for a source that nobody can read."""
+    answer = reconcile(None, [], now=NOW, unreadable=[source("team-a/source-a")])
+    assert (answer.desired, answer.action) == (None, Action.NONE)
+
+
+@pytest.mark.parametrize(
+    ("requests", "unreadable", "message"),
+    [
+        ([ask("team-a/source-a"), ask("team-a/source-a", "0 4 * * *")], (), "team-a/source-a is listed twice"),
+        ([ask("team-a/source-a")], [source("team-a/source-a")], "team-a/source-a is listed twice"),
+    ],
+)
+def test_a_source_listed_twice_is_an_error(requests: list, unreadable: list, message: str) -> None:  # type: ignore[type-arg]
+    """Which of the two would count?"""
+    with pytest.raises(InvalidValue, match=message):
+        reconcile(None, requests, now=NOW, unreadable=unreadable)
+
+
+def test_two_repositories_are_an_error() -> None:
+    """`reconcile` is for one repository; `plan` keeps several apart."""
+    with pytest.raises(RepositoryMismatch, match="two repositories"):
+        reconcile(None, [ask("team-a/a"), ask("team-a/b", repository=Repository("other"))], now=NOW)
+
+
+@pytest.mark.parametrize("bad", [{"current": {}}, {"request": {}}, {"now": NOW.replace(tzinfo=None)}, {"now": "today"}])
+def test_wrong_arguments_are_refused(bad: dict[str, object]) -> None:
+    """Manifests instead of values, naive times: an error of our own family."""
+    arguments: dict[str, object] = {"current": None, "request": ask("team-a/source-a"), "now": NOW, **bad}
+    with pytest.raises(InvalidValue):
+        resolve(**arguments)  # type: ignore[arg-type]
