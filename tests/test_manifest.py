@@ -161,6 +161,7 @@ def test_a_source_that_is_being_deleted_counts_as_disabled() -> None:
         {"apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationSource", "spec": {"restic": {}}},
         {"apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationSource", "spec": {"kopia": None}},
         {"apiVersion": "volsync.backube/v9", "kind": "ReplicationSource", "spec": {"rsync": {}}},
+        {"kind": "ReplicationSource", "metadata": {"name": "${APP}"}, "spec": {"restic": {}}},
     ],
 )
 def test_what_is_not_a_kopia_source_is_none(manifest: dict[str, Any]) -> None:
@@ -228,7 +229,10 @@ def test_a_bad_source_is_refused_where_it_is_bad(
     """The error has the field's path, and names the source wherever its name can be read."""
     with pytest.raises(error, match=message) as caught:
         request_from_manifest(changed(replication_source(), path, value))
-    expected = path if path != "spec.kopia.customCA.key" else "spec.kopia.customCA"
+    expected = {
+        "spec.kopia.customCA.key": "spec.kopia.customCA" if error is InvalidValue else path,
+        "metadata": "metadata" if value == [] else "metadata.namespace",
+    }.get(path, path)
     assert caught.value.path == expected
     assert str(caught.value).startswith(f"{expected}: ")
     named = path.startswith(("spec", "metadata.creation")) or value == "volsync.backube/v2"
@@ -561,10 +565,15 @@ def test_past_the_limit_writing_is_refused_and_says_who() -> None:
     greedy = {source(f"team-z/source-{n}"): Claim(Schedule.parse("0 2 * * *"), NOW) for n in range(500)}
     state = evolve(state, claims={**state.claims, **greedy})
     for write in (manifest_from_state, patch_from_state):
-        with pytest.raises(StateTooLarge, match=r"for 5500 sources.*namespace team-z.*500 sources.*ResourceQuota") as e:
+        with pytest.raises(
+            StateTooLarge, match=r"for 5500 sources.*262144; namespace team-z.*500 sources.*ResourceQuota"
+        ):
             write(state, fork_cron_job())
-        assert (e.value.namespace, e.value.limit) == ("team-z", 262144)
-        assert e.value.size > e.value.limit
+
+
+def test_text_that_utf_8_cannot_hold_is_no_obstacle(disputed: CronJobState) -> None:
+    """JSON can escape half of a surrogate pair, and it may stand in an annotation of somebody else's."""
+    assert patch_from_state(disputed, fork_cron_job(annotations={"note": "\ud800"})) is not None
 
 
 def test_foreign_annotations_count_too(disputed: CronJobState) -> None:

@@ -94,16 +94,10 @@ class StateTooLarge(KopiaMaintError):
     """
     The claims do not fit into the annotations that Kubernetes allows for one object.
 
-    Attributes:
-        size: Bytes that all annotations together would need.
-        limit: Bytes that the API server allows.
-        namespace: The namespace with the largest share of the claims.
+    The message says how many bytes and sources there are, which namespace has the largest share, and what to do.
     """
 
     code = "state-too-large"
-    size: int = 0
-    limit: int = 0
-    namespace: str = ""
 
 
 def shown(value: object) -> str:

@@ -74,18 +74,14 @@ def request_from_manifest(replication_source: Mapping[str, Any]) -> SourceReques
         return None
     source = None
     try:
-        metadata = _mapping(manifest, "metadata")
-        if metadata is not None and metadata.get("namespace") and metadata.get("name"):
-            source = _source(metadata)
+        metadata = _mapping(manifest, "metadata") or {}
         spec = _mapping(manifest, "spec") or {}
         kopia = _mapping(spec, "kopia", "spec")
         if kopia is None:
             return None
+        source = _source(metadata)
         if api_version not in (None, f"{GROUP}/v1alpha1"):
             raise InvalidManifest(f"{shown(api_version)} is not known, only {GROUP}/v1alpha1 is", path="apiVersion")
-        if metadata is None:
-            raise InvalidManifest("is missing", path="metadata")
-        source = source or _source(metadata)
         enabled, schedule = _maintenance(kopia)
         if metadata.get("deletionTimestamp") is not None:
             enabled, schedule = False, None
@@ -100,6 +96,8 @@ def request_from_manifest(replication_source: Mapping[str, Any]) -> SourceReques
             _creation_time(metadata),
         )
     except KopiaMaintError as error:
+        if source is None and isinstance(manifest.get("metadata"), Mapping):
+            source = _ignoring(_source, manifest["metadata"])
         error.within("", source)
         raise
 
@@ -400,7 +398,9 @@ def _same_claims(text: object, state: CronJobState) -> bool:
 
 
 def _check_size(state: CronJobState, annotations: Mapping[str, Any]) -> None:
-    size = sum(len(f"{key}{value}".encode()) for key, value in annotations.items() if value is not None)
+    size = sum(
+        len(f"{key}{value}".encode(errors="surrogatepass")) for key, value in annotations.items() if value is not None
+    )
     if size <= ANNOTATIONS_LIMIT:
         return
     shares: dict[str, int] = {}
@@ -409,14 +409,12 @@ def _check_size(state: CronJobState, annotations: Mapping[str, Any]) -> None:
         shares[source.namespace] = shares.get(source.namespace, 0) + cost
     namespace = max(shares, key=lambda name: (shares[name], name)) if shares else ""
     sources = sum(source.namespace == namespace for source in state.claims)
-    error = StateTooLarge(
+    raise StateTooLarge(
         f"the annotations of {state.cron_job_name} would need {size} bytes for {len(state.claims)} sources,"
         f" Kubernetes allows {ANNOTATIONS_LIMIT}; namespace {namespace} has the largest share,"
         f" {sources} sources: limit its ReplicationSources with a ResourceQuota, or give it a repository of its own",
         path="metadata.annotations",
     )
-    error.size, error.limit, error.namespace = size, ANNOTATIONS_LIMIT, namespace
-    raise error
 
 
 # --- reading one field -------------------------------------------------------

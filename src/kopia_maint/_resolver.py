@@ -157,11 +157,11 @@ def reconcile(
         rejected = set(_rejected(state, policy))
         desired = _settled(state, rejected, policy)
         verdicts.update((source, _standing(source, desired, rejected)) for source in desired.claims)
-        conflicts = tuple(_conflict(desired, source, policy) for source in sorted(rejected))
+        conflicts = tuple(_conflict(desired, source, policy) for source in sorted(rejected, key=_by_name))
     return Reconciliation(
         current=current,
         desired=desired,
-        verdicts=dict(sorted(verdicts.items())),
+        verdicts={source: verdicts[source] for source in sorted(verdicts, key=_by_name)},
         conflicts=conflicts,
         before=_conflicts_before(current, policy),
     )
@@ -355,7 +355,7 @@ def _settled(
     state: CronJobState, rejected: Iterable[SourceRef], policy: Policy, inherited: Conflict | None = None
 ) -> CronJobState:
     """Return *state* with its latest conflict: that of the rejected claims, or else the inherited one if it stands."""
-    latest = max(rejected, key=lambda source: (state.claims[source].since, source), default=None)
+    latest = max(rejected, key=lambda source: (state.claims[source].since, _by_name(source)), default=None)
     conflict = None
     if latest is not None:
         conflict = _conflict(state, latest, policy)
@@ -388,7 +388,7 @@ def _conflicts_before(current: CronJobState | None, policy: Policy) -> tuple[Con
     if current is None:
         return ()
     inherited = _inherited(current)
-    known = [_conflict(current, source, policy) for source in sorted(_rejected(current, policy))]
+    known = [_conflict(current, source, policy) for source in sorted(_rejected(current, policy), key=_by_name)]
     return (*known, inherited) if inherited is not None else tuple(known)
 
 
@@ -419,12 +419,20 @@ def _check(current: CronJobState | None, request: SourceRequest) -> None:
 
 def _check_sources(sources: Iterable[SourceRef], unreadable: Collection[SourceRef]) -> None:
     seen = set(unreadable)
+    for source in seen:
+        if not isinstance(source, SourceRef):
+            raise InvalidValue(f"unreadable must hold SourceRefs, not {shown(source)}")
     for source in sources:
         if source in seen:
             raise InvalidValue(f"the source {source} is listed twice", source=source)
         seen.add(source)
 
 
-def _canonical_order(request: SourceRequest) -> tuple[bool, datetime | None, SourceRef]:
+def _canonical_order(request: SourceRequest) -> tuple[bool, datetime | None, tuple[str, str]]:
     """Sort by creation time, unknown last, then by namespace and name."""
-    return request.created_at is None, request.created_at, request.source
+    return request.created_at is None, request.created_at, _by_name(request.source)
+
+
+def _by_name(source: SourceRef) -> tuple[str, str]:
+    """Sort as sources do, without the cost of comparing objects."""
+    return source.namespace, source.name

@@ -21,7 +21,8 @@ import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
-from itertools import islice
+from heapq import merge
+from itertools import groupby, islice
 
 from attrs import field, frozen
 
@@ -36,7 +37,7 @@ _FIVE_YEARS = 5 * 365 * 24 * 3600
 """How far ahead the CronJob controller's parser looks for a next run, in seconds."""
 _MAX_INT = 2**63 - 1
 _MAX_DURATION = 2**63
-# Offset changes of one zone are never closer than 167 hours in the tz database, so
+# Offset changes of one zone are never closer than 95 hours in the tz database, so
 # that a change between two instants this near shows in their offsets.
 _PROBE = timedelta(hours=72)
 _SECOND = timedelta(seconds=1)
@@ -183,7 +184,7 @@ def fields(text: str) -> tuple[int, ...] | int:
         raise _fault(
             "a schedule may not name a time zone (TZ or CRON_TZ), Kubernetes refuses it",
             (at, at + 2),
-            "leave the zone out: a CronJob has spec.timeZone for it",
+            "leave it out: a CronJob has spec.timeZone for it",
             code="time-zone",
         )
     folded = _fold(text)
@@ -197,7 +198,7 @@ def fields(text: str) -> tuple[int, ...] | int:
         return _descriptor(text)
     parts = folded.split(" ") if folded else []
     if len(parts) != len(FIELDS):
-        hint = "Kubernetes has no field for seconds or years: drop it" if len(parts) in (6, 7) else ""
+        hint = "Kubernetes has no field for seconds or years: leave it out" if len(parts) in (6, 7) else ""
         raise _fault(
             f"expected 5 fields (minute hour day-of-month month day-of-week), found {len(parts)}",
             (0, len(folded)),
@@ -213,7 +214,8 @@ def fields(text: str) -> tuple[int, ...] | int:
 
 @lru_cache(maxsize=4096)
 def _parse(text: str) -> Schedule:
-    return Schedule(_fold(text), _canonical(fields(text)))
+    read = fields(text)  # first: it refuses what is too long before anything is done with it
+    return Schedule(_fold(text), _canonical(read))
 
 
 def _fold(text: str) -> str:
@@ -250,7 +252,9 @@ def _item(item: str, bounds: _Bounds, position: int) -> int:
         if not _INTEGER.fullmatch(text):
             names = f", or {', '.join(bounds.names)}" if bounds.names else ""
             hint = (
-                "L, W and # are other cron dialects', Kubernetes has none of them" if _FOREIGN.fullmatch(item) else ""
+                "L, W and # are other cron dialects'; every month has the days 1 to 28"
+                if _FOREIGN.fullmatch(item)
+                else ""
             )
             raise fault(f"{shown(text)} is not a number from {bounds.low} to {bounds.high}{names}", hint)
         number = int(text)
@@ -303,7 +307,7 @@ def _descriptor(text: str) -> tuple[int, ...] | int:
                 "the largest unit is h" if re.search(r"[0-9][dwy]", text) else "",
             )
         return max(nanoseconds // 10**9, 1)
-    hint = "a CronJob cannot run at start-up" if text == "@reboot" else ""
+    hint = "a CronJob cannot run at start-up; write when it should run, such as @daily" if text == "@reboot" else ""
     if text.strip().lower() in _DESCRIPTORS:
         hint = f"write {text.strip().lower()}, in lower case and with nothing around it"
     raise _fault(f"{shown(text)} is none of {', '.join(_DESCRIPTORS)}, @every DURATION", (0, len(text)), hint)
@@ -430,13 +434,19 @@ def _walls(canonical: str, start: datetime) -> Iterator[datetime]:
     """Yield every matching wall-clock time from *start* on, *start* included, labelled UTC."""
     from croniter import croniter  # late: it takes longer to import than all the rest
 
+    minutes, hours, days, months, weekdays = canonical.split()
+    if "*" not in (days, weekdays):  # either matches: apart, for croniter gives up on both where one has no more dates
+        by_day = _walls(f"{minutes} {hours} {days} {months} *", start)
+        by_weekday = _walls(f"{minutes} {hours} * {months} {weekdays}", start)
+        yield from (wall for wall, _ in groupby(merge(by_day, by_weekday)))
+        return
     # Croniter counts strictly after its start, and the year 1 has nothing before it.
     before = start - _SECOND if start > _FIRST else start
     runs = croniter(canonical, before, ret_type=datetime)
     while True:
         try:
             wall = runs.get_next()
-        except ValueError:  # the year 10000
+        except (ValueError, OverflowError):  # the year 10000
             return
         yield wall
 

@@ -1,0 +1,101 @@
+"""`kopia-maint explain`: the meaning of a schedule, or why it is refused, with where and what instead."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from kopia_maint.cli._main import cli
+
+NOW = "--now=2024-01-15T10:30:00Z"
+
+
+def explain(*arguments: str) -> tuple[int, list[str]]:
+    """Return exit status and lines."""
+    result = CliRunner().invoke(cli, ["explain", *arguments])
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+    return result.exit_code, result.output.splitlines()
+
+
+def test_a_schedule_is_explained() -> None:
+    """Canonical form, plain words, next runs in a zone."""
+    assert explain("0 2 * * MON-fri", "--tz=America/New_York", "--count=2", NOW) == (
+        0,
+        [
+            "schedule   0 2 * * MON-fri",
+            "canonical  0 2 * * 1-5",
+            "meaning    At 02:00, Monday through Friday",
+            "next runs  Tue 2024-01-16 02:00:00 EST",
+            "           Wed 2024-01-17 02:00:00 EST",
+        ],
+    )
+
+
+def test_either_day_field_matches() -> None:
+    """The rule that surprises people is said: or."""
+    assert "on day 1 and 15 of the month, or on Monday" in explain("0 0 1,15 * 1", NOW)[1][2]
+
+
+def test_every_counts_from_the_run_before() -> None:
+    """A duration has no place in the calendar."""
+    status, lines = explain("@every 90m", "--count=1", NOW)
+    assert status == 0
+    assert lines[1:] == [
+        "canonical  @every 5400s",
+        "meaning    Every 5400 seconds, counted from the run before",
+        "next runs  Mon 2024-01-15 12:00:00 UTC",
+    ]
+
+
+def test_a_refusal_points_at_the_fault() -> None:
+    """And says what to write instead."""
+    assert explain("0  2 * * 7") == (
+        1,
+        [
+            "refused    day-of-week '7': 7 is above the maximum, 6 (Sunday is 0 or sun)",
+            "reason     syntax",
+            "schedule   0 2 * * 7",
+            "                   ^",
+        ],
+    )
+
+
+@pytest.mark.parametrize(
+    ("schedule", "instead"),
+    [
+        ("@reboot", "such as @daily"),
+        ("0 0 2 * * *", "leave it out"),
+        ("0 2 L * *", "the days 1 to 28"),
+        ("CRON_TZ=UTC 0 2 * * *", "spec.timeZone"),
+        ("0 2 * * 0-7", "Sunday is 0 or sun"),
+        ("0 22-2 * * *", "two ranges"),
+    ],
+)
+def test_refusals_that_surprise_say_what_to_write_instead(schedule: str, instead: str) -> None:
+    """Each of them."""
+    status, lines = explain(schedule)
+    assert status == 1
+    assert instead in lines[0]
+
+
+def test_what_never_fires_is_said_to_be_refused_on_request() -> None:
+    """Kubernetes takes it, and a source may not ask for it."""
+    status, lines = explain("0 0 30 2 *")
+    assert status == 1
+    assert lines[2:] == [
+        "meaning    Never: no date matches",
+        "refused    a source may not ask for it: that would switch off everybody's maintenance",
+    ]
+
+
+def test_terminal_escapes_do_not_reach_the_terminal() -> None:
+    """Not even in a refusal."""
+    assert "\x1b" not in "".join(explain("*-\x1b[2J * * * *")[1])
+
+
+@pytest.mark.parametrize("arguments", [["x", "--tz=Nowhere/Land"], ["x", "--count=-1"], ["x", "--now=noon"], []])
+def test_bad_usage(arguments: list[str]) -> None:
+    """Exit status 2, and no traceback."""
+    status, lines = explain(*arguments)
+    assert status == 2
+    assert "Error" in lines[-1]

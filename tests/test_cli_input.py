@@ -1,0 +1,292 @@
+"""Which objects does the command line find in its input, and what does it say about what it cannot read?"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("yaml")
+
+from kopia_maint.cli import _yaml
+from kopia_maint.cli._load import Document, Problem, documents
+
+SOURCE = "kind: ReplicationSource\nmetadata: {name: a}\n"
+
+
+def read(folder: Path, text: str | bytes, name: str = "input.yaml") -> list[Document | Problem]:
+    """Write *text* to a file and read it as a named file."""
+    path = folder / name
+    path.write_bytes(text if isinstance(text, bytes) else text.encode())
+    return list(documents([str(path)]))
+
+
+def only_problem(folder: Path, text: str | bytes, name: str = "input.yaml") -> str:
+    """Return the one problem of a text, without the folder in front."""
+    found = read(folder, text, name)
+    assert len(found) == 1
+    assert isinstance(found[0], Problem)
+    return str(found[0]).replace(f"{folder}{os.sep}", "")
+
+
+def names(found: list[Document | Problem]) -> list[Any]:
+    """Return the name in each document, and the problems as they are."""
+    return [it.value["metadata"]["name"] if isinstance(it, Document) else it for it in found]
+
+
+# --- documents ---------------------------------------------------------------
+
+
+def test_every_document_knows_its_number_and_line(tmp_path: Path) -> None:
+    """Documents are numbered without the empty ones, and begin at their first line with content."""
+    found = read(tmp_path, f"---\n# empty\n---\n{SOURCE}--- # second\n\n{SOURCE}---\n")
+    assert [(it.place.document, it.place.line) for it in found] == [(1, 4), (2, 8)]
+
+
+def test_a_bad_document_hides_no_other(tmp_path: Path) -> None:
+    """What follows and precedes a document that is not YAML is read."""
+    found = read(tmp_path, f"{SOURCE}---\na: b: c\n---\n{SOURCE}")
+    assert [type(it) for it in found] == [Document, Problem, Document]
+    assert (found[1].place.document, found[1].place.line) == (2, 4)
+
+
+def test_a_text_that_only_looks_like_a_marker_does_not_split(tmp_path: Path) -> None:
+    """Only three hyphens with white space after them begin a document."""
+    found = read(tmp_path, 'kind: X\ntext: "\n---no marker\n"\n')
+    assert len(found) == 1
+    assert isinstance(found[0], Document)
+    assert found[0].value["text"] == " ---no marker "
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# nothing\n", "---\n---\n", "null\n", "{}\n", "\ufeff"])
+def test_empty_input_holds_nothing(tmp_path: Path, text: str) -> None:
+    """Empty files, comments, null and {} are no objects and no problems."""
+    assert read(tmp_path, text) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("hello", "document 1, line 1: a manifest must be a mapping, not 'hello'"),
+        ("- 1", "document 1, line 1: a manifest must be a mapping, not a value of type list"),
+        ("a: [\n\n", "document 1, line 1: is not YAML: while parsing a flow node, "),
+        ("a: 1\nb: 2\na: 3\n", "document 1, line 3: the key 'a' is there twice"),
+        ("a: {b: 1,\n b: 2}", "document 1, line 2: the key 'b' is there twice"),
+        ("a: !!int x", "document 1, line 1: is not YAML: a value does not fit its type"),
+        ("a: !!bool x", "document 1, line 1: is not YAML: a value does not fit its type"),
+        (f"a: {'9' * 5000}", "document 1, line 1: is not YAML: a value does not fit its type"),
+        ("a: 1\nb: !Ref x", "document 1, line 2: is not YAML: could not determine a constructor"),
+        ("? [a]\n: b", "document 1, line 1: is not YAML: while constructing a mapping, found unhashable key"),
+        ("a: *b", "document 1, line 1: is not YAML: found undefined alias"),
+        ("a: 1\n...\nb: 1", "document 1, line 3: is not YAML: "),
+        ("a: \x1b", "document 1, line 1: is not YAML: "),
+        ("a: {{ .Values.x }}", "(a Helm template? give the rendered manifests)"),
+        (b"a: b\nc: \xe9\n", "line 2: is not UTF-8: invalid continuation byte at byte 9"),
+        ("a: 1".encode("utf-16"), "line 1: is not UTF-8"),
+    ],
+)
+def test_what_is_wrong_is_said_with_file_document_and_line(tmp_path: Path, text: str | bytes, expected: str) -> None:
+    """One problem per bad document: where it is, and what is wrong in it."""
+    problem = only_problem(tmp_path, text)
+    assert problem.startswith("input.yaml, ")
+    assert expected in problem
+
+
+# --- YAML that attacks -------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, '{"a":' * 100_000, "a: " + "[" * 100_000])
+def test_deep_nesting_is_refused(tmp_path: Path, text: str) -> None:
+    """Nesting that would end the process, or its stack, is a problem like others."""
+    assert "nests more than 100 deep" in only_problem(tmp_path, text)
+
+
+def test_aliases_that_multiply_are_refused(tmp_path: Path) -> None:
+    """A document may not grow out of proportion, by aliases or by merge keys."""
+    nine = {i: ", ".join([f"*a{i - 1}"] * 9) for i in range(1, 30)}
+    lists = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{nine[i]}]\n" for i in nine)
+    merges = "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [{nine[i]}]}}\n" for i in nine)
+    doubles = "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [*a{i - 1}, *a{i - 1}]\n" for i in range(1, 10_000))
+    for text in (lists, merges, doubles):
+        assert "its aliases multiply" in only_problem(tmp_path, text)
+
+
+def test_aliases_as_people_use_them_are_read(tmp_path: Path) -> None:
+    """An anchor that a few places refer to is followed, a merge key too."""
+    [found] = read(tmp_path, "kind: X\na: &a {b: 1}\nc: *a\nd: {<<: *a, e: 2}\n")
+    assert isinstance(found, Document)
+    assert found.value == {"kind": "X", "a": {"b": 1}, "c": {"b": 1}, "d": {"b": 1, "e": 2}}
+
+
+def test_a_document_that_contains_itself_is_refused(tmp_path: Path) -> None:
+    """An alias inside its own anchor is a problem, not an endless object."""
+    assert "line 2: the alias 'a' contains itself" in only_problem(tmp_path, "a: &a\n- *a\n")
+
+
+def test_a_deep_cron_job_is_refused_in_json_too(tmp_path: Path) -> None:
+    """A CronJob that JSON's reader accepts may still be too deep to be compared and copied."""
+    text = '{"kind": "CronJob", "spec": ' + '{"a":' * 200 + "1" + "}" * 201
+    assert "nests more than 100 deep" in only_problem(tmp_path, text)
+
+
+# --- what values are ---------------------------------------------------------
+
+
+def test_values_are_what_kubernetes_makes_of_them() -> None:
+    """Timestamps and "=" are strings; "yes" is true, as in the YAML 1.1 that Kubernetes reads."""
+    assert _yaml.read("[2024-01-15T10:30:00Z, 2024-01-15, =, yes, off, 1]") == [
+        "2024-01-15T10:30:00Z",
+        "2024-01-15",
+        "=",
+        True,
+        False,
+        1,
+    ]
+
+
+def test_pyyaml_itself_is_left_as_it_was() -> None:
+    """Other users of PyYAML in the same process still get timestamps."""
+    import yaml
+
+    assert str(type(yaml.safe_load("2024-01-15"))) == "<class 'datetime.date'>"
+
+
+@pytest.mark.parametrize(
+    "text", ["yes", "y", "N", "1e3", "12E5", "0o7", "2024-01-15", "0 2 * * *", "a\nb", "", "\x1b", "\xe4"]
+)
+def test_strings_are_written_so_that_they_stay_strings(text: str) -> None:
+    """Kubernetes' reader takes more than PyYAML's for numbers and booleans: those are quoted."""
+    written = _yaml.write({"a": text})
+    assert _yaml.read(written) == {"a": text}
+    assert written.isascii()
+    if "\n" not in text and text != "0 2 * * *":
+        assert written.split(": ")[1][0] in "'\""
+
+
+# --- JSON --------------------------------------------------------------------
+
+
+def test_concatenated_json_is_read(tmp_path: Path) -> None:
+    """Several JSON documents may follow each other, each with its own number and line."""
+    found = read(tmp_path, '{"kind": "A"}\n{"kind": "B"}\n\n {"kind": "C"}')
+    assert [(it.place.document, it.place.line) for it in found] == [(1, 1), (2, 2), (3, 4)]
+
+
+@pytest.mark.parametrize("name", ["input.json", "input.yaml"])
+def test_what_precedes_bad_json_is_read(tmp_path: Path, name: str) -> None:
+    """A fault in JSON is reported at its line, and hides no document before it."""
+    found = read(tmp_path, '{"kind": "A"}\n{"kind":\n ]}', name)
+    assert isinstance(found[0], Document)
+    assert str(found[1]).endswith(f"{name}, document 2, line 3: is not JSON: Expecting value")
+
+
+def test_json_is_refused_where_it_nests_too_deeply(tmp_path: Path) -> None:
+    """JSON's reader recurses: what it gives up on is a problem."""
+    assert only_problem(tmp_path, "[" * 100_000, "a.json") == (
+        "a.json, document 1, line 1: is not JSON: it nests too deeply"
+    )
+
+
+def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
+    """What some editors put in front of a text is passed over, before JSON too."""
+    assert [type(it) for it in read(tmp_path, '\ufeff{"kind": "A"}', "a.json")] == [Document]
+
+
+def test_a_flow_mapping_need_not_be_json(tmp_path: Path) -> None:
+    """YAML that begins with a brace is read as YAML."""
+    assert names(read(tmp_path, "{kind: ReplicationSource, metadata: {name: a}}")) == ["a"]
+
+
+# --- lists -------------------------------------------------------------------
+
+
+def test_lists_are_taken_apart(tmp_path: Path) -> None:
+    """Each item of a List, nested or not, is an object with its own path."""
+    item = {"kind": "ReplicationSource", "metadata": {"name": "a"}}
+    found = read(tmp_path, json.dumps({"kind": "List", "items": [item, {"kind": "List", "items": [None, item]}]}))
+    assert [it.path for it in found] == ["items[0]", "items[1].items[1]"]
+
+
+def test_items_of_a_typed_list_get_its_kind(tmp_path: Path) -> None:
+    """A ReplicationSourceList need not repeat kind and apiVersion in its items."""
+    text = "apiVersion: volsync.backube/v1alpha1\nkind: ReplicationSourceList\nitems: [{metadata: {name: a}}]"
+    [found] = read(tmp_path, text)
+    assert isinstance(found, Document)
+    assert found.value["kind"] == "ReplicationSource"
+    assert found.value["apiVersion"] == "volsync.backube/v1alpha1"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("kind: List\nitems: 1", "items: must be a list, not a value of type int"),
+        ("kind: List\nitems: ''", "items: must be a list, not ''"),
+        ("kind: List\nitems: [1]", "items[0]: a manifest must be a mapping, not a value of type int"),
+        ("{kind: List, items: [" * 11 + "]}" * 11, "items: lists are nested more than 10 deep"),
+    ],
+)
+def test_a_bad_list_is_reported_with_its_path(tmp_path: Path, text: str, expected: str) -> None:
+    """Wrong types in a list are reported at their field path."""
+    assert only_problem(tmp_path, text).endswith(expected)
+
+
+# --- folders -----------------------------------------------------------------
+
+
+def test_folders_are_read_recursively_and_sorted(tmp_path: Path) -> None:
+    """Manifests are found by suffix; a folder's own files come before its subfolders."""
+    for name in ("b.yml", "a.yaml", "c.JSON", "sub/d.yaml", "sub/deep/er/e.yaml", "notes.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"kind": "ReplicationSource", "metadata": {"name": path.stem}}))
+    assert names(list(documents([str(tmp_path)]))) == ["a", "b", "c", "d", "e"]
+
+
+def test_hidden_folders_and_links_to_folders_are_passed_over(tmp_path: Path) -> None:
+    """Neither .git nor a link that leads round in a circle, or out, is followed."""
+    (tmp_path / ".git").mkdir()
+    (tmp_path / ".git" / "a.yaml").write_text(SOURCE)
+    (tmp_path / "round").symlink_to(tmp_path)
+    (tmp_path / "self.yaml").symlink_to("self.yaml")
+    os.mkfifo(tmp_path / "pipe.yaml")
+    assert list(documents([str(tmp_path)])) == []
+
+
+def test_files_that_cannot_concern_us_are_passed_over_in_folders(tmp_path: Path) -> None:
+    """GitOps folders hold templates that are not YAML: only a file that was named is held to it."""
+    template = tmp_path / "template.yaml"
+    template.write_text("kind: CronJob\nmetadata: {{ toYaml . }}\n")
+    assert list(documents([str(tmp_path)])) == []
+    assert len(list(documents([str(template)]))) == 1
+    (tmp_path / "latin.yaml").write_bytes(b"\xe9")
+    assert [str(it) for it in documents([str(tmp_path)])] == [
+        f"{tmp_path}/latin.yaml, line 1: is not UTF-8: unexpected end of data at byte 1"
+    ]
+
+
+def test_what_cannot_be_opened_is_a_problem(tmp_path: Path) -> None:
+    """A missing file is reported with its name."""
+    assert [str(it) for it in documents([str(tmp_path / "missing")])] == [
+        f"{tmp_path}/missing: No such file or directory"
+    ]
+
+
+def test_a_folder_that_may_not_be_read_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder without permission is reported, and the folders beside it are read."""
+    scan = os.scandir
+
+    def scandir(path: str) -> Any:
+        if path.endswith("secret"):
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    for name in ("a", "secret", "z"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "source.yaml").write_text(SOURCE)
+    found = list(documents([str(tmp_path)]))
+    assert [type(it) for it in found] == [Document, Problem, Document]
+    assert str(found[1]) == f"{tmp_path}/secret: Permission denied"
