@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import subprocess
 import sys
+from doctest import ELLIPSIS
 from pathlib import Path
 
 from sybil import Example, Sybil
@@ -39,5 +40,6 @@ class ConsoleParser(CodeBlockParser):
 
 
 pytest_collect_file = Sybil(
-    parsers=[SkipParser(), PythonCodeBlockParser(), ConsoleParser()], patterns=["README.md", "docs/*.md"]
+    parsers=[SkipParser(), PythonCodeBlockParser(doctest_optionflags=ELLIPSIS), ConsoleParser()],
+    patterns=["README.md", "docs/*.md"],
 ).pytest()

@@ -5,10 +5,35 @@ from __future__ import annotations
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, find, given, settings
+from hypothesis import strategies as st
 
-from kopia_maint import Consensus, CronJobState, FirstWins, Policy, SourceRef
-from kopia_maint.testing import LAWS, check_policy, check_resolver, explore, strategies
+from kopia_maint import (
+    Claim,
+    Conflict,
+    Consensus,
+    CronJobState,
+    CustomCA,
+    FirstWins,
+    Policy,
+    Reconciliation,
+    Repository,
+    Resolution,
+    Schedule,
+    SourceRef,
+    SourceRequest,
+)
+from kopia_maint.testing import (
+    LAWS,
+    HandedOver,
+    Reconciled,
+    Restarted,
+    Submitted,
+    check_policy,
+    check_resolver,
+    explore,
+    strategies,
+)
 from kopia_maint.testing._history import EPOCH, MINUTE, Step, Subject
 
 from .reference import WRONG_POLICIES, WRONG_RESOLVERS, Reference
@@ -90,6 +115,42 @@ def test_the_library_agrees_with_the_plain_reference(policy: Policy, history: tu
         assert dict(mine.verdicts) == dict(other.verdicts)
         assert mine.conflicts == other.conflicts
         state, now = mine.after, now + MINUTE
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Schedule,
+        CustomCA,
+        Repository,
+        SourceRef,
+        SourceRequest,
+        Claim,
+        Conflict,
+        CronJobState,
+        Resolution,
+        Reconciliation,
+    ],
+)
+def test_hypothesis_knows_every_public_value(kind: type) -> None:
+    """Through its entry point, once the package is installed."""
+    found = find(st.from_type(kind), lambda _: True, settings=settings(phases=[Phase.generate], deadline=None))
+    assert isinstance(found, kind)
+
+
+def test_strategies_shrink_to_readable_cases() -> None:
+    """What a failing test shows first."""
+    smallest = find(strategies.requests(), lambda request: request.schedule is not None)
+    assert str(smallest.source) == "team-a/source-a"
+    assert str(smallest.schedule) == "0 2 * * *"
+    assert smallest.repository.secret_name == "shared-repo-secret"
+    assert smallest.enabled
+
+
+def test_histories_look_like_life() -> None:
+    """Every kind of step occurs, in short histories too."""
+    kinds = {type(step) for step in find(strategies.histories(), lambda h: len({*map(type, h)}) == 4)}
+    assert kinds == {Submitted, Reconciled, HandedOver, Restarted}
 
 
 def test_explore_says_what_it_saw(capsys: pytest.CaptureFixture[str]) -> None:

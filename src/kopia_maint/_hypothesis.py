@@ -1,0 +1,43 @@
+"""
+How does hypothesis learn which values to try? Through its entry point, which calls ``register``.
+
+So ``st.from_type(SourceRequest)`` works as soon as the package is installed. The
+strategies themselves are imported when one of them is first asked for.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hypothesis.strategies import SearchStrategy
+
+
+def register() -> None:
+    """Tell hypothesis of every public value."""
+    from hypothesis.strategies import register_type_strategy
+
+    from . import _model
+    from ._schedule import Schedule
+
+    for kind, name in (
+        (Schedule, "schedules"),
+        (_model.CustomCA, "custom_cas"),
+        (_model.Repository, "repositories"),
+        (_model.SourceRef, "sources"),
+        (_model.SourceRequest, "requests"),
+        (_model.Claim, "claims"),
+        (_model.Conflict, "conflicts"),
+        (_model.CronJobState, "states"),
+        (_model.Resolution, "resolutions"),
+        (_model.Reconciliation, "reconciliations"),
+    ):
+        register_type_strategy(kind, partial(_strategy, name))
+
+
+def _strategy(name: str, _: type) -> SearchStrategy[Any]:
+    from .testing import strategies
+
+    strategy: SearchStrategy[Any] = getattr(strategies, name)()
+    return strategy
