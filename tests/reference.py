@@ -359,6 +359,53 @@ class DropsTheSchedule(Reference):
         return settled
 
 
+class DefaultsToThree(Reference):
+    """Another default."""
+
+    def resolve(
+        self, current: CronJobState | None, request: SourceRequest, *, now: datetime, policy: Policy
+    ) -> Resolution:
+        answer = super().resolve(current, request, now=now, policy=policy)
+        if current is None and request.schedule is None and answer.desired is not None:
+            three = self.change(answer.desired, schedule=Schedule.parse("0 3 * * *"))
+            return self.answer(request, current, three, answer.verdict, None)
+        return answer
+
+
+class SaysAgreed(Reference):
+    """Establishes, and says that it agreed."""
+
+    def answer(
+        self,
+        request: SourceRequest,
+        current: CronJobState | None,
+        desired: CronJobState | None,
+        verdict: Verdict,
+        conflict: Conflict | None,
+    ) -> Resolution:
+        said = Verdict.AGREED if verdict in (Verdict.ESTABLISHED, Verdict.SUPERSEDED) else verdict
+        return super().answer(request, current, desired, said, conflict)
+
+
+class HandsOverTheEarliest(Reference):
+    """Of the new owner's claims, the first counts."""
+
+    def hand_over(self, current: CronJobState, namespace: str, *, policy: Policy) -> CronJobState:
+        handed = super().hand_over(current, namespace, policy=policy)
+        wanted = [(c.since, s.name, c.schedule) for s, c in current.claims.items() if s.namespace == namespace]
+        schedules = [schedule for _, _, schedule in sorted(wanted, key=lambda w: w[:2]) if schedule]
+        if not schedules or handed is current:
+            return handed
+        return self.settle(current, self.change(handed, schedule=schedules[0]), policy)
+
+
+class IgnoresCreation(Reference):
+    """The oldest source has no precedence."""
+
+    def in_order(self, requests: list[SourceRequest]) -> list[SourceRequest]:
+        return sorted(requests, key=lambda request: request.source)
+
+
 WRONG_RESOLVERS: tuple[type[Reference], ...] = (
     ForkTakesTheLabel,
     ComparesText,
@@ -378,6 +425,10 @@ WRONG_RESOLVERS: tuple[type[Reference], ...] = (
     RemembersTheFirst,
     ForgetsTheOwner,
     DropsTheSchedule,
+    DefaultsToThree,
+    SaysAgreed,
+    HandsOverTheEarliest,
+    IgnoresCreation,
 )
 
 
@@ -426,4 +477,20 @@ class Renamed(FirstWins):
         return "My Policy"
 
 
-WRONG_POLICIES: tuple[type[Policy], ...] = (CountsCalls, Raises, ReadsTheRecord, Renamed)
+class SaysNo:
+    """A policy whose "no" is true."""
+
+    name = "says-no"
+
+    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        return "no"  # type: ignore[return-value]
+
+
+class Nameless:
+    """A policy that records cannot name."""
+
+    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        return True
+
+
+WRONG_POLICIES: tuple[type, ...] = (CountsCalls, Raises, ReadsTheRecord, Renamed, SaysNo, Nameless)

@@ -204,7 +204,7 @@ def test_exit_status_is_0_without_conflict() -> None:
     result = invoke(given="")
     assert (result.exit_code, result.stdout) == (
         0,
-        "No ReplicationSource with Kopia and no maintenance CronJob found.\n",
+        "Nothing to plan: no ReplicationSource with Kopia and no maintenance CronJob that could be read.\n",
     )
 
 
@@ -373,6 +373,7 @@ def test_the_same_source_twice_with_different_content_is_reported() -> None:
     assert only(answer)["action"] == "none"
     assert answer["errors"][0]["message"] == (
         "the source team-a/source-a is there twice with different content, first in standard input, document 2, line 3"
+        ": neither counts"
     )
 
 
@@ -567,7 +568,7 @@ def test_new_cron_jobs_are_made_from_the_template(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("kind: Job", "must be CronJob, not 'Job'"),
+        ("kind: Job", "kind: 'Job' is not known, only CronJob is"),
         ("spec: {timeZone: Mars/Olympus}", "spec.timeZone: 'Mars/Olympus' is not a known time zone"),
         ("metadata: 1", "metadata: must be a mapping"),
         ("a: [", "is not YAML"),
@@ -591,3 +592,29 @@ def test_claims_that_do_not_fit_are_reported() -> None:
     assert result.exit_code == 2
     assert _yaml.read(result.stdout)["metadata"]["annotations"]["volsync.backube/repository-config"] == "other"
     assert "namespace flood has the largest share" in result.stderr
+
+
+def test_an_error_names_its_source_and_what_follows_from_it() -> None:
+    """From a pipe, a document's number and an item's index cannot be looked up."""
+    manifest = {
+        "apiVersion": "volsync.backube/v1alpha1",
+        "kind": "ReplicationSource",
+        "metadata": {"namespace": "team-b", "name": "source-b"},
+        "spec": {"kopia": {"repository": "r", "maintenanceCronJob": {"schedule": "0 4 * *"}}},
+    }
+    cron_job = {
+        "apiVersion": "batch/v1",
+        "kind": "CronJob",
+        "metadata": {
+            "name": "kopia-maintenance-f11df99437a0f538",
+            "annotations": {"volsync.backube/schedule-claims": "{"},
+        },
+        "spec": {"schedule": "0 2 * * *"},
+    }
+    given = json.dumps({"apiVersion": "v1", "kind": "List", "items": [manifest, cron_job]})
+    result = invoke("--output", "json", given=given)
+    assert result.exit_code == 2
+    first, second = json.loads(result.stdout)["errors"]
+    assert first["message"].startswith("team-b/source-b: expected 5 fields")
+    assert first["path"] == "items[0].spec.kopia.maintenanceCronJob.schedule"
+    assert "stays as it is, and its repository, with all who use it, is left out of the plan" in second["message"]

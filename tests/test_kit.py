@@ -82,7 +82,7 @@ def test_wrong_implementations_are_caught(wrong: type[Reference]) -> None:
 
 
 @pytest.mark.parametrize("wrong", WRONG_POLICIES, ids=lambda wrong: wrong.__name__)
-def test_wrong_policies_are_caught(wrong: type[Policy]) -> None:
+def test_wrong_policies_are_caught(wrong: type) -> None:
     """Those with a memory, those that raise, those whose name no record can hold."""
     with pytest.raises(AssertionError) as caught:
         check_policy(wrong())

@@ -124,6 +124,7 @@ def test_a_whole_request_is_read() -> None:
         ({"maintenanceCronJob": {"schedule": None, "enabled": None}}, True, "0 2 * * *"),
         ({"maintenanceCronJob": {"schedule": "@weekly"}}, True, "@weekly"),
         ({"maintenanceCronJob": {"enabled": False, "schedule": "0 4 * * *"}}, False, None),
+        ({"maintenanceCronJob": {"enabled": False, "schedule": "${CRON}"}}, False, None),
         ({"maintenanceCronJob": {"schedule": "0 4 * * *"}, "maintenanceIntervalDays": 0}, True, "0 4 * * *"),
     ],
 )
@@ -144,8 +145,8 @@ def test_the_default_is_a_preference_once_the_block_is_there() -> None:
 
 
 def test_a_source_that_is_being_deleted_counts_as_disabled() -> None:
-    """Whatever it asks for, even if that cannot be read."""
-    manifest = replication_source(maintenanceCronJob={"enabled": False, "schedule": "nonsense"})
+    """Whatever it asks for, even if that cannot be read: a typo must not keep its claim alive."""
+    manifest = replication_source(maintenanceCronJob={"enabled": "?", "schedule": 5}, maintenanceIntervalDays="x")
     manifest["metadata"]["deletionTimestamp"] = "2024-01-15T10:30:00Z"
     request = request_from_manifest(manifest)
     assert request is not None
@@ -462,6 +463,30 @@ def test_a_manifest_starts_from_its_template(disputed: CronJobState) -> None:
     assert template["spec"]["jobTemplate"]["spec"]["backoffLimit"] == 3
 
 
+def test_a_template_whose_parts_are_shared_costs_what_it_holds(disputed: CronJobState) -> None:
+    """Aliases that multiply are copied once each."""
+    bomb: list[Any] = []
+    for _ in range(100):
+        bomb = [bomb, bomb]
+    manifest = manifest_from_state(disputed, {"spec": {"jobTemplate": bomb}})
+    assert manifest["spec"]["jobTemplate"][0] is manifest["spec"]["jobTemplate"][1]
+
+
+def test_another_repositorys_cron_job_may_be_the_template(disputed: CronJobState) -> None:
+    """Nothing of its state is taken over: the new one reads back as the state it was written for."""
+    template = fork_cron_job({"volsync.backube/repository-config": "other", CLAIMS: "damaged", OWNER: "team-z"})
+    template["metadata"]["name"] = "kopia-maintenance-" + "0" * 16
+    del template["metadata"]["labels"]["volsync.backube/repository-hash"]
+    nameless = evolve(disputed, repository_name=None)
+    assert state_from_manifest(manifest_from_state(nameless, template)) == nameless
+
+
+def test_a_schedule_with_what_looks_like_a_variable_survives(disputed: CronJobState) -> None:
+    """On a cluster nothing is left to substitute: robfig/cron ignores what follows `*-`."""
+    state = evolve(disputed, schedule=Schedule.parse("0 4 * * *-${X}"))
+    assert state_from_manifest(manifest_from_state(state, {})) == state
+
+
 def test_the_template_may_be_the_cron_job_itself(disputed: CronJobState) -> None:
     """Then what the API server filled in stays, so that the whole can be replaced."""
     manifest = manifest_from_state(disputed, fork_cron_job())
@@ -472,8 +497,13 @@ def test_the_template_may_be_the_cron_job_itself(disputed: CronJobState) -> None
 
 def test_a_template_that_is_no_cron_job_is_refused(disputed: CronJobState) -> None:
     """So are namespaces that are none, and cycles without an end."""
-    with pytest.raises(InvalidManifest, match="must be CronJob"):
-        manifest_from_state(disputed, {"kind": "Job"})
+    for template in ({"kind": "Job"}, {"apiVersion": "batch/v1beta1"}, {"metadata": {"namespace": 5}}):
+        with pytest.raises(InvalidManifest):
+            manifest_from_state(disputed, template)
+    with pytest.raises(InvalidValue, match=r"metadata\.namespace 'Bad NS'"):
+        manifest_from_state(disputed, {"metadata": {"namespace": "Bad NS"}})
+    with pytest.raises(InvalidValue, match="must be a CronJobState"):
+        manifest_from_state(None, {})  # type: ignore[arg-type]
     with pytest.raises(InvalidValue, match="operator_namespace"):
         manifest_from_state(disputed, {}, operator_namespace="No Such")
     cycle: dict[str, Any] = {}
@@ -534,8 +564,22 @@ def test_another_layout_of_the_same_claims_is_left_alone(disputed: CronJobState)
     annotations = manifest["metadata"]["annotations"]
     annotations[CLAIMS] = json.dumps(json.loads(annotations[CLAIMS]), indent=2)
     assert patch_from_state(disputed, manifest) is None
-    annotations[CLAIMS] = "damaged"
-    assert patch_from_state(disputed, manifest) is not None
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("kind", "Pod"),
+        ("spec.schedule", "0 2 * *"),
+        ("metadata.annotations", {CLAIMS: "damaged"}),
+        ("metadata.annotations", {CLAIMS: '{"version":2,"claims":{}}'}),
+        ("metadata.labels", {"volsync.backube/repository-hash": "0" * 16}),
+    ],
+)
+def test_what_cannot_be_read_is_not_written_over(disputed: CronJobState, path: str, value: object) -> None:
+    """It may be from a later version of us: it stays as it is."""
+    with pytest.raises(KopiaMaintError):
+        patch_from_state(disputed, changed(fork_cron_job(), path, value))
 
 
 def test_a_patch_for_another_repository_is_refused(disputed: CronJobState) -> None:

@@ -237,6 +237,8 @@ def test_hand_over_refuses_what_is_no_namespace() -> None:
     """The name is checked as Kubernetes checks it."""
     with pytest.raises(InvalidValue, match="Team B"):
         hand_over(state(), "Team B")
+    with pytest.raises(InvalidValue, match="must be a CronJobState"):
+        hand_over(None, "team-b")  # type: ignore[arg-type]
 
 
 # --- reconcile -----------------------------------------------------------------------
@@ -328,7 +330,17 @@ def test_two_repositories_are_an_error() -> None:
         reconcile(None, [ask("team-a/a"), ask("team-a/b", repository=Repository("other"))], now=NOW)
 
 
-@pytest.mark.parametrize("bad", [{"current": {}}, {"request": {}}, {"now": NOW.replace(tzinfo=None)}, {"now": "today"}])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"current": {}},
+        {"request": {}},
+        {"now": NOW.replace(tzinfo=None)},
+        {"now": "today"},
+        {"policy": Consensus},
+        {"policy": "first-wins"},
+    ],
+)
 def test_wrong_arguments_are_refused(bad: dict[str, object]) -> None:
     """Manifests instead of values, naive times: an error of our own family."""
     arguments: dict[str, object] = {"current": None, "request": ask("team-a/source-a"), "now": NOW, **bad}

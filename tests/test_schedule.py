@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -199,6 +199,19 @@ def test_the_calendar_begins_in_the_year_1() -> None:
     assert Schedule.parse("0 0 29 2 *").next_runs(first, 1)[0].year == 4
 
 
+class NoZone(tzinfo):
+    """A zone that does not say how far it is from UTC."""
+
+    def utcoffset(self, when: datetime | None) -> None:
+        return None
+
+    def dst(self, when: datetime | None) -> None:
+        return None
+
+    def tzname(self, when: datetime | None) -> None:
+        return None
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -209,6 +222,7 @@ def test_the_calendar_begins_in_the_year_1() -> None:
         {"count": 1.5},
         {"count": True},
         {"tz": "UTC"},
+        {"tz": NoZone()},
     ],
 )
 def test_wrong_arguments_are_refused(arguments: dict[str, Any]) -> None:

@@ -13,14 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ParamSpec, TypeVar
 
-from ._errors import InvalidManifest, KopiaMaintError, RepositoryMismatch, StateTooLarge, shown
+from attrs import evolve
+
+from ._errors import InvalidManifest, InvalidValue, KopiaMaintError, RepositoryMismatch, StateTooLarge, shown
 from ._model import (
     CRON_JOB_PREFIX,
     Claim,
+    Claims,
     Conflict,
     CronJobState,
     CustomCA,
-    FrozenMapping,
     Repository,
     SourceRef,
     SourceRequest,
@@ -51,7 +53,10 @@ ANNOTATIONS_LIMIT = 256 * 1024
 _CLAIMS_VERSION = 1
 _INTERVALS = {1: "0 2 * * *", 7: "0 2 * * 0", 30: "0 2 1 * *", 31: "0 2 1 * *"}
 # What the API server fills in, and refuses or ignores on another object.
-_SERVER_FIELDS = ("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink")
+_SERVER_FIELDS = (
+    *("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"),
+    *("deletionTimestamp", "deletionGracePeriodSeconds", "generateName"),
+)
 
 
 # --- a source's request ------------------------------------------------------
@@ -82,9 +87,8 @@ def request_from_manifest(replication_source: Mapping[str, Any]) -> SourceReques
         source = _source(metadata)
         if api_version not in (None, f"{GROUP}/v1alpha1"):
             raise InvalidManifest(f"{shown(api_version)} is not known, only {GROUP}/v1alpha1 is", path="apiVersion")
-        enabled, schedule = _maintenance(kopia)
-        if metadata.get("deletionTimestamp") is not None:
-            enabled, schedule = False, None
+        leaves = metadata.get("deletionTimestamp") is not None
+        enabled, schedule = (False, None) if leaves else _maintenance(kopia)
         repository = Repository(_name(kopia, "repository", "spec.kopia"), _custom_ca(kopia))
         return _within(
             "spec.kopia.maintenanceCronJob.schedule",
@@ -115,10 +119,9 @@ def _maintenance(kopia: Mapping[str, Any]) -> tuple[bool, Schedule | None]:
         if days is None:
             return True, None
         return days != 0, Schedule.parse(_INTERVALS[days]) if days in _INTERVALS else DEFAULT_SCHEDULE
-    enabled = _typed(cron_job, "enabled", bool, "true or false", path)
-    text = _string(cron_job, "schedule", path)
-    if enabled is False:
+    if _typed(cron_job, "enabled", bool, "true or false", path) is False:
         return False, None
+    text = _string(cron_job, "schedule", path)
     return True, DEFAULT_SCHEDULE if not text else _within(f"{path}.schedule", Schedule.parse, text)
 
 
@@ -152,9 +155,7 @@ def state_from_manifest(cron_job: Mapping[str, Any]) -> CronJobState:
             should stay as it is until somebody has looked at it.
     """
     manifest = _object(cron_job)
-    for key, known in (("kind", "CronJob"), ("apiVersion", "batch/v1")):
-        if _string(manifest, key) not in (None, known):
-            raise InvalidManifest(f"{shown(manifest[key])} is not known, only {known} is", path=key)
+    _check_cron_job(manifest)
     metadata = _mapping(manifest, "metadata") or {}
     labels = _mapping(metadata, "labels", "metadata") or {}
     annotations = _mapping(metadata, "annotations", "metadata") or {}
@@ -162,16 +163,27 @@ def state_from_manifest(cron_job: Mapping[str, Any]) -> CronJobState:
     repository_hash = _repository_hash(metadata, labels)
     owner = None
     for keys, path in ((annotations, "metadata.annotations"), (labels, "metadata.labels")):
-        owner = owner or (_name(keys, OWNER_KEY, path, "namespace") if keys.get(OWNER_KEY) else None)
+        if owner is None and keys.get(OWNER_KEY) not in (None, ""):
+            owner = _name(keys, OWNER_KEY, path, "namespace")
     claims, about = _claims_from(annotations)
     return CronJobState(
         repository_hash,
-        _within("spec.schedule", Schedule.parse, _required(spec, "schedule", "spec")),
+        _established(spec),
         owner,
         claims,
         _conflict_from(annotations, about),
         _ignoring(check_name, annotations.get(CONFIG_ANNOTATION), "name", "repository"),
     )
+
+
+def _check_cron_job(manifest: Mapping[str, Any]) -> None:
+    for key, known in (("kind", "CronJob"), ("apiVersion", "batch/v1")):
+        if _string(manifest, key) not in (None, known):
+            raise InvalidManifest(f"{shown(manifest[key])} is not known, only {known} is", path=key)
+
+
+def _established(spec: Mapping[str, Any]) -> Schedule:
+    return _within("spec.schedule", Schedule.parse, _required(spec, "schedule", "spec", variables=False))
 
 
 def _repository_hash(metadata: Mapping[str, Any], labels: Mapping[str, Any]) -> str:
@@ -194,24 +206,18 @@ def _conflict_from(annotations: Mapping[str, Any], about: SourceRef | None) -> C
     conflict = _ignoring(Conflict.parse, annotations.get(CONFLICT_ANNOTATION, ""))
     if conflict is None or about is None or about.namespace != conflict.namespace:
         return conflict
-    return Conflict(
-        namespace=conflict.namespace,
-        schedule=conflict.schedule,
-        since=conflict.since,
-        name=about.name,
-        policy=conflict.policy,
-    )
+    return evolve(conflict, name=about.name)
 
 
-def _claims_from(annotations: Mapping[str, Any]) -> tuple[FrozenMapping[SourceRef, Claim], SourceRef | None]:
+def _claims_from(annotations: Mapping[str, Any]) -> tuple[Claims, SourceRef | None]:
     """Return the claims, and which source the latest conflict is about."""
     text = _string(annotations, CLAIMS_ANNOTATION, "metadata.annotations", variables=False)
     if text is None:
-        return FrozenMapping(), None
+        return Claims(), None
     return _within(_path("metadata.annotations", CLAIMS_ANNOTATION), _parse_claims, text)
 
 
-def _parse_claims(text: str) -> tuple[FrozenMapping[SourceRef, Claim], SourceRef | None]:
+def _parse_claims(text: str) -> tuple[Claims, SourceRef | None]:
     if len(text) > ANNOTATIONS_LIMIT:
         raise InvalidManifest(f"has {len(text)} characters, Kubernetes allows {ANNOTATIONS_LIMIT}")
     try:
@@ -229,12 +235,13 @@ def _parse_claims(text: str) -> tuple[FrozenMapping[SourceRef, Claim], SourceRef
         raise InvalidManifest("is damaged: it must have version, claims, and latestConflict or not")
     claims = {}
     for namespace, by_name in by_namespace.items():
+        check_name(namespace, "namespace", "namespace")
         if not isinstance(by_name, dict):
             raise InvalidManifest("is damaged: it must be an object", path=f"claims.{namespace}")
         for name, claim in by_name.items():
             source = SourceRef(namespace, name)
             claims[source] = _within(f"claims[{source}]", _parse_claim, claim)
-    return FrozenMapping(claims), None if about is None else _within("latestConflict", _parse_source, about)
+    return Claims(claims), None if about is None else _within("latestConflict", _parse_source, about)
 
 
 def _parse_claim(claim: object) -> Claim:
@@ -278,22 +285,23 @@ def manifest_from_state(
         StateTooLarge: The claims do not fit into the annotations of one object.
         InvalidManifest: The template is not a CronJob.
     """
-    manifest: dict[str, Any] = _plain(_object(template))
-    if manifest.setdefault("kind", "CronJob") != "CronJob":
-        raise InvalidManifest(f"must be CronJob, not {shown(manifest['kind'])}", path="kind")
-    manifest.setdefault("apiVersion", "batch/v1")
+    if not isinstance(state, CronJobState):
+        raise InvalidValue(f"state must be a CronJobState, not {shown(state)}")
+    _check_cron_job(_object(template))
+    manifest: dict[str, Any] = {"apiVersion": "batch/v1", "kind": "CronJob", **_plain(template)}
     metadata = manifest["metadata"] = _mapping(manifest, "metadata") or {}
     spec = manifest["spec"] = _mapping(manifest, "spec") or {}
-    labels, annotations = _changes(state, metadata)
-    if metadata.get("name") != state.cron_job_name:
+    present = _string(metadata, "namespace", "metadata")
+    namespace = operator_namespace or present or DEFAULT_OPERATOR_NAMESPACE
+    check_name(namespace, "namespace", "operator_namespace" if operator_namespace else "metadata.namespace")
+    if (metadata.get("name"), present or namespace) != (state.cron_job_name, namespace):
         manifest.pop("status", None)
         for key in _SERVER_FIELDS:
             metadata.pop(key, None)
-    metadata["name"] = state.cron_job_name
-    if operator_namespace is not None:
-        metadata["namespace"] = check_name(operator_namespace, "namespace", "operator_namespace")
-    elif not metadata.get("namespace"):
-        metadata["namespace"] = DEFAULT_OPERATOR_NAMESPACE
+        for key in (CONFIG_ANNOTATION, CLAIMS_ANNOTATION):
+            (_mapping(metadata, "annotations", "metadata") or {}).pop(key, None)
+    metadata["name"], metadata["namespace"] = state.cron_job_name, namespace
+    labels, annotations = _changes(state, metadata)
     for key, changes in (("labels", labels), ("annotations", annotations)):
         merged = {**(metadata.get(key) or {}), **changes}
         metadata[key] = {name: value for name, value in merged.items() if value is not None}
@@ -314,12 +322,14 @@ def patch_from_state(state: CronJobState, manifest: Mapping[str, Any]) -> dict[s
     Raises:
         RepositoryMismatch: The manifest is another repository's CronJob.
         StateTooLarge: The claims do not fit into the annotations of one object.
-        KopiaMaintError: The manifest is not a CronJob with a schedule that can be read.
+        KopiaMaintError: The manifest cannot be read, and should stay as it is.
     """
-    metadata = _mapping(_object(manifest), "metadata") or {}
+    _check_cron_job(_object(manifest))
+    metadata = _mapping(manifest, "metadata") or {}
     name = _required(metadata, "name", "metadata")
     if name != state.cron_job_name:
         raise RepositoryMismatch(f"{shown(name)} is not {state.cron_job_name}", path="metadata.name")
+    _repository_hash(metadata, _mapping(metadata, "labels", "metadata") or {})
     spec = _mapping(manifest, "spec") or {}
     changed: dict[str, Any] = {}
     for key, changes in zip(("labels", "annotations"), _changes(state, metadata)):
@@ -328,8 +338,7 @@ def patch_from_state(state: CronJobState, manifest: Mapping[str, Any]) -> dict[s
     patch: dict[str, Any] = {}
     if changed:
         patch["metadata"] = changed
-    established = _required(spec, "schedule", "spec")
-    if _within("spec.schedule", Schedule.parse, established) != state.schedule:
+    if _established(spec) != state.schedule:
         patch["spec"] = {"schedule": state.schedule.text}
     if patch and metadata.get("resourceVersion") is not None:
         patch.setdefault("metadata", {})["resourceVersion"] = metadata["resourceVersion"]
@@ -341,8 +350,11 @@ def _changes(state: CronJobState, metadata: Mapping[str, Any]) -> tuple[dict[str
     labels = _mapping(metadata, "labels", "metadata") or {}
     annotations = _mapping(metadata, "annotations", "metadata") or {}
     wanted_labels, wanted_annotations = _owned(state, labels)
-    if _same_claims(annotations.get(CLAIMS_ANNOTATION), state):
-        del wanted_annotations[CLAIMS_ANNOTATION]
+    if annotations.get(CLAIMS_ANNOTATION) not in (None, wanted_annotations[CLAIMS_ANNOTATION]):
+        conflict = state.latest_conflict
+        about = SourceRef(conflict.namespace, conflict.name) if conflict and conflict.name else None
+        if _claims_from(annotations) == (state.claims, about):  # another layout of the same
+            del wanted_annotations[CLAIMS_ANNOTATION]
     changes = _difference(labels, wanted_labels), _difference(annotations, wanted_annotations)
     if changes[1]:
         _check_size(state, {**annotations, **changes[1]})
@@ -387,16 +399,6 @@ def _render_claims(state: CronJobState) -> str:
     return f'{{"version":{_CLAIMS_VERSION},{about}"claims":{{\n' + ",\n".join(blocks) + "}}"
 
 
-def _same_claims(text: object, state: CronJobState) -> bool:
-    """Whether the annotation says the same already, in whatever layout."""
-    read = _ignoring(_parse_claims, text) if isinstance(text, str) else None
-    if read is None:
-        return False
-    conflict = state.latest_conflict
-    about = SourceRef(conflict.namespace, conflict.name) if conflict and conflict.name else None
-    return bool(read == (state.claims, about))
-
-
 def _check_size(state: CronJobState, annotations: Mapping[str, Any]) -> None:
     size = sum(
         len(f"{key}{value}".encode(errors="surrogatepass")) for key, value in annotations.items() if value is not None
@@ -407,12 +409,17 @@ def _check_size(state: CronJobState, annotations: Mapping[str, Any]) -> None:
     for source, claim in state.claims.items():
         cost = len(source.name) + len(claim.schedule.text if claim.schedule else "") + len(format_time(claim.since))
         shares[source.namespace] = shares.get(source.namespace, 0) + cost
-    namespace = max(shares, key=lambda name: (shares[name], name)) if shares else ""
-    sources = sum(source.namespace == namespace for source in state.claims)
+    blame = "they are not ours: there is no claim"
+    if shares:
+        namespace = max(shares, key=lambda name: (shares[name], name))
+        sources = sum(source.namespace == namespace for source in state.claims)
+        blame = (
+            f"namespace {namespace} has the largest share of the claims, {sources} sources: limit its"
+            " ReplicationSources with a ResourceQuota, or give it a repository of its own"
+        )
     raise StateTooLarge(
         f"the annotations of {state.cron_job_name} would need {size} bytes for {len(state.claims)} sources,"
-        f" Kubernetes allows {ANNOTATIONS_LIMIT}; namespace {namespace} has the largest share,"
-        f" {sources} sources: limit its ReplicationSources with a ResourceQuota, or give it a repository of its own",
+        f" Kubernetes allows {ANNOTATIONS_LIMIT}; {blame}",
         path="metadata.annotations",
     )
 
@@ -455,8 +462,8 @@ def _string(parent: Mapping[str, Any], key: str, path: str = "", *, variables: b
     return value
 
 
-def _required(parent: Mapping[str, Any], key: str, path: str) -> str:
-    value = _string(parent, key, path)
+def _required(parent: Mapping[str, Any], key: str, path: str, *, variables: bool = True) -> str:
+    value = _string(parent, key, path, variables=variables)
     if not value:
         raise InvalidManifest("is missing", path=_path(path, key))
     return value
@@ -484,16 +491,20 @@ def _ignoring(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | No
 
 
 def _plain(value: Any) -> Any:
-    """Copy a manifest of any mappings and sequences into dicts and lists."""
+    """Copy a manifest of any mappings and sequences into dicts and lists; what is shared stays shared."""
+    copies: dict[int, Any] = {}
+
+    def copy(value: Any) -> Any:
+        if not isinstance(value, (Mapping, Sequence)) or isinstance(value, (str, bytes)):
+            return value
+        if id(value) not in copies:
+            if isinstance(value, Mapping):
+                copies[id(value)] = {key: copy(member) for key, member in value.items()}
+            else:
+                copies[id(value)] = [copy(member) for member in value]
+        return copies[id(value)]
+
     try:
-        return _copy(value)
+        return copy(value)
     except RecursionError:
         raise InvalidManifest("the manifest is nested too deeply") from None
-
-
-def _copy(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _copy(member) for key, member in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
-        return [_copy(member) for member in value]
-    return value

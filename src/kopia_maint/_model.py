@@ -12,6 +12,7 @@ from json import dumps
 from typing import Any, TypeVar
 
 from attrs import Attribute, field, frozen
+from attrs.converters import optional
 
 from ._errors import InvalidSchedule, InvalidValue, shown
 from ._schedule import DEFAULT_SCHEDULE, Schedule
@@ -43,8 +44,10 @@ _CONFLICT_LENGTH = 1024
 def check_name(value: object, kind: str, what: str) -> str:
     """Return *value* if Kubernetes would accept it as this kind of name, raise InvalidValue otherwise."""
     length, pattern, allowed = _KINDS_OF_NAME[kind]
-    if not isinstance(value, str):
-        raise InvalidValue(f"{what} must be a string, not {shown(value)}")
+    if type(value) is not str:
+        if not isinstance(value, str):
+            raise InvalidValue(f"{what} must be a string, not {shown(value)}")
+        value = str.__str__(value)
     if not value or len(value) > length or not pattern.fullmatch(value):
         raise InvalidValue(f"{what} {shown(value)} is not valid: 1 to {length} characters, {allowed}")
     return value
@@ -54,14 +57,15 @@ def utc_seconds(value: datetime) -> datetime:
     """Return an aware datetime in UTC, cut to whole seconds, raise InvalidValue for anything else."""
     if not isinstance(value, datetime):
         raise InvalidValue(f"a time must be a datetime, not {shown(value)}")
-    if value.tzinfo is timezone.utc:
+    if value.tzinfo is timezone.utc and type(value) is datetime:
         return value.replace(microsecond=0) if value.microsecond else value
     if value.utcoffset() is None:
         raise InvalidValue("a time must be aware: a naive datetime does not say which instant it is")
     try:
-        return value.astimezone(timezone.utc).replace(microsecond=0)
+        utc = value.astimezone(timezone.utc)
     except OverflowError:
         raise InvalidValue("a time must be within the years 1 to 9999 in UTC") from None
+    return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, tzinfo=timezone.utc)
 
 
 def parse_time(text: str) -> datetime:
@@ -103,7 +107,7 @@ class FrozenMapping(dict[K, V]):
         return hash(frozenset(self.items()))
 
     def __reduce__(self) -> tuple[object, ...]:
-        return FrozenMapping, (dict(self),)
+        return type(self), (dict(self),)
 
 
 # --- checks that attrs runs on every value ---------------------------------------
@@ -118,16 +122,36 @@ def _is(kind: type, *, optional: bool = False) -> Any:
     return check
 
 
-def _named(kind: str, *, optional: bool = False, empty: bool = False) -> Any:
-    def check(_: object, attribute: Attribute[Any], value: object) -> None:
-        if not (optional and value is None) and not (empty and value == ""):
-            check_name(value, kind, attribute.name.replace("_", " "))
-
-    return check
+def _namespace(value: str) -> str:
+    return check_name(value, "namespace", "namespace")
 
 
-def _optional_time(value: datetime | None) -> datetime | None:
-    return None if value is None else utc_seconds(value)
+def _owner(value: str | None) -> str | None:
+    return None if value is None else check_name(value, "namespace", "owner")
+
+
+def _name(value: str) -> str:
+    return check_name(value, "name", "name")
+
+
+def _name_or_none(value: str | None) -> str | None:
+    return None if value is None else check_name(value, "name", "name")
+
+
+def _name_or_empty(value: str) -> str:
+    return "" if value == "" else check_name(value, "name", "name")
+
+
+def _key_or_empty(value: str) -> str:
+    return "" if value == "" else check_name(value, "key", "key")
+
+
+def _policy(value: str) -> str:
+    return check_name(value, "policy", "policy")
+
+
+def _hash(value: str) -> str:
+    return check_name(value, "repository hash", "repository hash")
 
 
 # --- what a tenant asks for ------------------------------------------------------
@@ -144,9 +168,9 @@ class CustomCA:
         key: The key inside the Secret or ConfigMap.
     """
 
-    secret_name: str = field(default="", validator=_named("name", empty=True))
-    config_map_name: str = field(default="", validator=_named("name", empty=True))
-    key: str = field(default="", validator=_named("key", empty=True))
+    secret_name: str = field(default="", converter=_name_or_empty)
+    config_map_name: str = field(default="", converter=_name_or_empty)
+    key: str = field(default="", converter=_key_or_empty)
 
 
 @frozen
@@ -159,7 +183,7 @@ class Repository:
         custom_ca: The CA configuration.
     """
 
-    secret_name: str = field(validator=_named("name"))
+    secret_name: str = field(converter=_name)
     custom_ca: CustomCA = field(factory=CustomCA, validator=_is(CustomCA))
 
     @cached_property
@@ -180,8 +204,8 @@ class Repository:
 class SourceRef:
     """Which ReplicationSource: its namespace (the tenant) and its name."""
 
-    namespace: str = field(validator=_named("namespace"))
-    name: str = field(validator=_named("name"))
+    namespace: str = field(converter=_namespace)
+    name: str = field(converter=_name)
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -208,7 +232,7 @@ class SourceRequest:
     repository: Repository = field(validator=_is(Repository))
     schedule: Schedule | None = field(default=None, validator=_is(Schedule, optional=True))
     enabled: bool = field(default=True, validator=_is(bool))
-    created_at: datetime | None = field(default=None, converter=_optional_time)
+    created_at: datetime | None = field(default=None, converter=optional(utc_seconds))
 
     def __attrs_post_init__(self) -> None:
         if self.schedule is not None and self.schedule.never_fires:
@@ -245,11 +269,11 @@ class Conflict:
         policy: The name of the policy that rejected it.
     """
 
-    namespace: str = field(validator=_named("namespace"))
+    namespace: str = field(converter=_namespace)
     schedule: Schedule = field(validator=_is(Schedule))
     since: datetime = field(converter=utc_seconds)
-    name: str | None = field(default=None, validator=_named("name", optional=True))
-    policy: str = field(default="first-wins", validator=_named("policy"))
+    name: str | None = field(default=None, converter=_name_or_none)
+    policy: str = field(default="first-wins", converter=_policy)
 
     @property
     def message(self) -> str:
@@ -281,15 +305,21 @@ class Conflict:
         )
 
 
-def _claims(claims: Mapping[SourceRef, Claim]) -> FrozenMapping[SourceRef, Claim]:
-    if isinstance(claims, FrozenMapping):
+class Claims(FrozenMapping[SourceRef, Claim]):
+    """Claims that have been checked."""
+
+    __slots__ = ()
+
+
+def _claims(claims: Mapping[SourceRef, Claim]) -> Claims:
+    if isinstance(claims, Claims):
         return claims
     if not isinstance(claims, Mapping):
         raise InvalidValue(f"claims must be a mapping from SourceRef to Claim, not {shown(claims)}")
     for source, claim in claims.items():
         if not isinstance(source, SourceRef) or not isinstance(claim, Claim):
             raise InvalidValue(f"claims must map SourceRef to Claim, not {shown(source)} to {shown(claim)}")
-    return FrozenMapping(claims)
+    return Claims(claims)
 
 
 @frozen
@@ -306,12 +336,12 @@ class CronJobState:
         repository_name: The name of the repository's Secret, when known.
     """
 
-    repository_hash: str = field(validator=_named("repository hash"))
+    repository_hash: str = field(converter=_hash)
     schedule: Schedule = field(validator=_is(Schedule))
-    owner: str | None = field(validator=_named("namespace", optional=True))
+    owner: str | None = field(converter=_owner)
     claims: Mapping[SourceRef, Claim] = field(converter=_claims)
     latest_conflict: Conflict | None = field(default=None, validator=_is(Conflict, optional=True))
-    repository_name: str | None = field(default=None, validator=_named("name", optional=True))
+    repository_name: str | None = field(default=None, converter=_name_or_none)
 
     @property
     def cron_job_name(self) -> str:
@@ -447,7 +477,7 @@ class Reconciliation(_Decision):
         verdicts: How each source stands at the end: AGREED, SUPERSEDED, REJECTED or DISABLED.
             An unreadable source stands as its claim does, and is absent without one.
         conflicts: One record for each rejected source, ordered by source.
-        before: The conflicts that stood before this decision.
+        before: The conflicts that stood before this decision: in ``current``, under the same policy.
     """
 
     current: CronJobState | None

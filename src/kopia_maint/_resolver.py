@@ -26,6 +26,7 @@ from attrs import evolve, frozen
 from ._errors import InvalidValue, RepositoryMismatch, shown
 from ._model import (
     Claim,
+    Claims,
     Conflict,
     CronJobState,
     FrozenMapping,
@@ -99,6 +100,7 @@ def resolve(
         InvalidValue: *now* is naive, or an argument is of the wrong type.
     """
     now = utc_seconds(now)
+    _check_policy(policy)
     _check(current, request)
     draft = _Draft(current, policy)
     verdict = draft.submit(request, now).verdict
@@ -134,6 +136,7 @@ def reconcile(
         InvalidValue: A source is listed twice, *now* is naive, or an argument is of the wrong type.
     """
     now = utc_seconds(now)
+    _check_policy(policy)
     asked = list(requests)
     for request in asked:
         _check(current, request)
@@ -230,12 +233,16 @@ def hand_over(current: CronJobState, namespace: str, *, policy: Policy = _FIRST_
     """
     Make *namespace* the owner, and establish the latest schedule it has asked for, if any.
 
-    An administrator's act; for the present owner it does nothing.
+    An administrator's act; for the present owner it does nothing. Conflicts that
+    begin or end with it are in the state, and no news to the next ``reconcile``.
 
     Raises:
-        InvalidValue: *namespace* is not a namespace's name.
+        InvalidValue: *namespace* is not a namespace's name, or an argument is of the wrong type.
     """
     check_name(namespace, "namespace", "namespace")
+    _check_policy(policy)
+    if not isinstance(current, CronJobState):
+        raise InvalidValue(f"current must be a CronJobState, not {shown(current)}")
     if current.owner == namespace:
         return current
     wanted = [
@@ -259,7 +266,7 @@ class _Draft:
         self.counts: FrozenMapping[Schedule, int] | None = None
         if current is None:
             self.schedule, self.owner, self.repository, self.name = None, None, "", None
-            self.claims: Mapping[SourceRef, Claim] = FrozenMapping()
+            self.claims: Mapping[SourceRef, Claim] = Claims()
         else:
             self.schedule, self.owner = current.schedule, current.owner
             self.repository, self.name = current.repository_hash, current.repository_name
@@ -268,7 +275,7 @@ class _Draft:
     def keep(self, sources: AbstractSet[SourceRef]) -> None:
         """Drop the claims of all but *sources*."""
         if not self.claims.keys() <= sources:
-            self.claims = FrozenMapping({source: self.claims[source] for source in self.claims if source in sources})
+            self.claims = Claims({source: self.claims[source] for source in self.claims if source in sources})
 
     def submit(self, request: SourceRequest, now: datetime) -> Rule:
         """Apply one request, and return the rule that it fell under."""
@@ -310,7 +317,7 @@ class _Draft:
     def _change(self, source: SourceRef, claim: Claim | None) -> None:
         """Record or drop a claim, here and in the counts, so that the next question costs no more than this one."""
         if self.current is not None and self.claims is self.current.claims:
-            self.claims = FrozenMapping(self.claims)
+            self.claims = Claims(self.claims)
         # The copy and the counts are this draft's own until it is finished.
         claims, counts = cast("dict[SourceRef, Claim]", self.claims), self.counts
         before = claims.get(source)
@@ -400,6 +407,13 @@ def _standing(source: SourceRef, state: CronJobState, rejected: Collection[Sourc
 
 
 # --- what is asked of the arguments ------------------------------------------
+
+
+def _check_policy(policy: Policy) -> None:
+    if isinstance(policy, type) or not callable(getattr(policy, "permits", None)):
+        raise InvalidValue(
+            f"a policy must have a method permits, {shown(policy)} has not (a class in place of its value?)"
+        )
 
 
 def _check(current: CronJobState | None, request: SourceRequest) -> None:

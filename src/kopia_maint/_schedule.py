@@ -98,7 +98,7 @@ class Schedule:
     """
     A maintenance schedule, read as Kubernetes reads it.
 
-    Made with :meth:`parse`. Two schedules are equal when they fire at the same
+    Two schedules are equal when they fire at the same
     instants for ever (in every time zone without transitions), however they are
     spelt: ``@daily`` equals ``0 0 * * *``.
 
@@ -108,7 +108,12 @@ class Schedule:
     """
 
     text: str = field(eq=False)
-    canonical: str
+    canonical: str = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        read = fields(self.text)  # first: it refuses what is too long before anything is done with it
+        object.__setattr__(self, "text", _fold(str.__str__(self.text)))
+        object.__setattr__(self, "canonical", _canonical(read))
 
     @staticmethod
     def parse(text: str) -> Schedule:
@@ -120,11 +125,7 @@ class Schedule:
                 time zone (``time-zone``), has over 256 characters (``too-long``), or
                 holds anything but printable ASCII (``unprintable``).
         """
-        if type(text) is not str:
-            if not isinstance(text, str):
-                raise InvalidSchedule(f"a schedule must be a string, not {shown(text)}")
-            text = str(text)
-        return _parse(text)
+        return _parse(text) if type(text) is str else Schedule(text)
 
     @property
     def never_fires(self) -> bool:
@@ -156,8 +157,9 @@ class Schedule:
             return ()
         try:
             start = after.astimezone(timezone.utc).replace(microsecond=0)
+            _offset(start, tz)
         except OverflowError:
-            raise InvalidValue("after must be a datetime that UTC can express") from None
+            raise InvalidValue("after must be a datetime that UTC and tz can express") from None
         if self.canonical.startswith("@every "):
             runs = _every(int(self.canonical[7:-1]), start, tz)
         else:
@@ -175,6 +177,10 @@ def fields(text: str) -> tuple[int, ...] | int:
     Raises:
         InvalidSchedule: See :meth:`Schedule.parse`.
     """
+    if type(text) is not str:
+        if not isinstance(text, str):
+            raise InvalidSchedule(f"a schedule must be a string, not {shown(text)}")
+        text = str.__str__(text)
     if len(text) > MAX_LENGTH:
         raise InvalidSchedule(
             f"the schedule has {len(text)} characters, at most {MAX_LENGTH} are allowed", code="too-long"
@@ -212,10 +218,7 @@ def fields(text: str) -> tuple[int, ...] | int:
     return tuple(bits)
 
 
-@lru_cache(maxsize=4096)
-def _parse(text: str) -> Schedule:
-    read = fields(text)  # first: it refuses what is too long before anything is done with it
-    return Schedule(_fold(text), _canonical(read))
+_parse = lru_cache(maxsize=4096)(Schedule)
 
 
 def _fold(text: str) -> str:
@@ -468,10 +471,10 @@ def _next_change(after: datetime, until: datetime, offset: timedelta, tz: tzinfo
 
 
 def _offset(instant: datetime, tz: tzinfo) -> timedelta:
-    offset = instant.astimezone(tz).utcoffset()
-    if offset is None:
-        raise InvalidValue(f"the time zone {tz} has no offset from UTC")
-    return offset
+    try:
+        return instant.astimezone(tz) - instant.replace(tzinfo=tz)  # the difference of two wall clocks
+    except (ValueError, NotImplementedError):
+        raise InvalidValue(f"the time zone {shown(str(tz))} has no offset from UTC") from None
 
 
 def _until_the_calendar_ends(runs: Iterator[datetime]) -> Iterator[datetime]:

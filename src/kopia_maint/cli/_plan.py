@@ -28,6 +28,8 @@ from .._policy import Policy
 from .._resolver import plan
 from ._load import Document, Place, Problem
 
+_AS_IT_IS = "; this CronJob stays as it is, and its repository, with all who use it, is left out of the plan"
+
 
 @frozen
 class CronJob:
@@ -124,7 +126,9 @@ class Inventory:
             return
         first, place = self._requests.setdefault(request.source, (request, document.place))
         if first is not request and first != request:
-            message = f"the source {request.source} is there twice with different content, first in {place}"
+            message = (
+                f"the source {request.source} is there twice with different content, first in {place}: neither counts"
+            )
             self.problems.append(Problem(document.place, message, document.path))
             self._unreadable.add(request.source)
 
@@ -138,19 +142,21 @@ class Inventory:
         try:
             state = state_from_manifest(manifest)
         except KopiaMaintError as error:
-            self._report(document, error)
+            self._report(document, error, _AS_IT_IS)
             self._withheld.add(str(metadata.get("name")).removeprefix(CRON_JOB_PREFIX))
             return
         first = self._cron_jobs.setdefault(state.repository_hash, CronJob(state, document))
         if first.document.value != manifest:
             place = first.document.place
             message = f"the CronJob {state.cron_job_name} is there twice with different content, first in {place}"
+            message += _AS_IT_IS
             self.problems.append(Problem(document.place, message, document.path))
             self._withheld.add(state.repository_hash)
 
-    def _report(self, document: Document, error: KopiaMaintError) -> None:
+    def _report(self, document: Document, error: KopiaMaintError, consequence: str = "") -> None:
         error.within(document.path)
-        self.problems.append(Problem(document.place, error.message, error.path))
+        about = f"{error.source}: " if error.source else ""
+        self.problems.append(Problem(document.place, f"{about}{error.message}{consequence}", error.path))
 
     def plan(self, *, now: datetime, policy: Policy, template: Document) -> list[PlannedRepository]:
         """Return what becomes of every repository, sorted by name; add to the problems what is wrong with CronJobs."""

@@ -65,7 +65,7 @@ def as_table(planned: Sequence[PlannedRepository]) -> str:
     from rich.console import Console
 
     if not planned:
-        return "No ReplicationSource with Kopia and no maintenance CronJob found.\n"
+        return "Nothing to plan: no ReplicationSource with Kopia and no maintenance CronJob that could be read.\n"
     console = Console()
     tables = [
         _table(

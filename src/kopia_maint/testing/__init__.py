@@ -83,10 +83,9 @@ def check_resolver(
 
 
 def _check(subject: Subject, max_examples: int) -> None:
-    for namespaces, sources_per_namespace in ((1, 2), (2, 1)):
-        scope = search(subject, namespaces=namespaces, sources_per_namespace=sources_per_namespace, schedules=2)
-        if scope.violation is not None:
-            raise AssertionError(str(scope.violation))
+    violation = search(subject, namespaces=2, sources_per_namespace=2, schedules=2).violation
+    if violation is not None:
+        raise AssertionError(str(violation))
 
     @settings(max_examples=max_examples, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
     @given(strategies.histories())

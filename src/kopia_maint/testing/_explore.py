@@ -13,7 +13,7 @@ from .._model import Claim, CronJobState, SourceRef, SourceRequest
 from .._policy import FirstWins, Policy
 from .._resolver import reconcile as _reconcile
 from .._resolver import resolve as _resolve
-from .._schedule import DEFAULT_SCHEDULE, Schedule
+from .._schedule import Schedule
 from ._history import (
     EPOCH,
     MINUTE,
@@ -92,7 +92,9 @@ class _Scope:
         if state is None:
             for one, two in combinations(self.sources, 2):
                 for wanted, other in product((None, *self.schedules), repeat=2):
-                    yield Reconciled((SourceRequest(one, REPOSITORY, wanted), SourceRequest(two, REPOSITORY, other)))
+                    first = SourceRequest(one, REPOSITORY, wanted)
+                    for born in (None, EPOCH):
+                        yield Reconciled((first, SourceRequest(two, REPOSITORY, other, created_at=born)))
         yield Reconciled(())
         for namespace in self.namespaces:
             yield HandedOver(namespace)
@@ -104,13 +106,17 @@ class _Scope:
         return min(self._renamed(state, names) for names in permutations(self.schedules))
 
     def _renamed(self, state: CronJobState, schedules: tuple[Schedule, ...]) -> tuple[object, ...]:
-        numbers: dict[Schedule | None, int] = {schedule: number for number, schedule in enumerate(schedules, 2)}
-        numbers[None], numbers[DEFAULT_SCHEDULE] = 0, 1
+        letters = dict(zip(schedules, _LETTERS))
         by_namespace = {}
         for namespace in self.namespaces:
-            numbers_of = [numbers[c.schedule] for s, c in state.claims.items() if s.namespace == namespace]
-            by_namespace[namespace] = tuple(sorted(numbers_of)), namespace == state.owner
-        return state.latest_conflict is None, numbers[state.schedule], tuple(sorted(by_namespace.values()))
+            wanted = [_spelt(c.schedule, letters) for s, c in state.claims.items() if s.namespace == namespace]
+            by_namespace[namespace] = tuple(sorted(wanted)), namespace == state.owner
+        return state.latest_conflict is None, _spelt(state.schedule, letters), tuple(sorted(by_namespace.values()))
+
+
+def _spelt(schedule: Schedule | None, letters: dict[Schedule, str]) -> str:
+    """Return what stands for a preference: a letter, which can be renamed, or the schedule as it is."""
+    return "" if schedule is None else letters.get(schedule, schedule.canonical)
 
 
 def explore(
@@ -205,7 +211,7 @@ def _shortest(
     if violation is None:  # it held the second time
         transitions = [Transition(None, step, EPOCH, None) for step in history]
         fault = "A law was broken here once, and is not any more: there is a memory somewhere."
-        violation = Violation(PURE, tuple(transitions), fault, subject.policy.name)
+        violation = Violation(PURE, tuple(transitions), fault, subject.name)
     return violation
 
 

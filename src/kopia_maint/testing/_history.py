@@ -112,6 +112,11 @@ class Subject:
     reconcile: Reconcile | None = _reconcile
     hand_over: HandOver | None = _hand_over
 
+    @property
+    def name(self) -> str:
+        """What the policy is called, even if it has no name."""
+        return str(getattr(self.policy, "name", type(self.policy).__name__))
+
     def answers(self, step: Step) -> bool:
         """Whether the implementation has the function that this step needs."""
         return not (

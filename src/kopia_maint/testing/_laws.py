@@ -16,9 +16,9 @@ from typing import Any, Union
 from attrs import evolve, field, frozen
 
 from .._manifest import manifest_from_state, patch_from_state, state_from_manifest
-from .._model import Conflict, CronJobState, Repository, SourceRef, SourceRequest, Verdict
+from .._model import Conflict, CronJobState, Repository, SourceRef, SourceRequest, Verdict, check_name
 from .._policy import Consensus, FirstWins, Policy
-from .._schedule import Schedule
+from .._schedule import DEFAULT_SCHEDULE, Schedule
 from ._history import (
     MINUTE,
     HandedOver,
@@ -129,7 +129,7 @@ def tell(subject: Subject, history: tuple[Step, ...], start: CronJobState | None
         transition, found = attempt(subject, state, step, now)
         transitions.append(transition)
         if found is not None:
-            return Violation(found[0], tuple(transitions), found[1], subject.policy.name)
+            return Violation(found[0], tuple(transitions), found[1], subject.name)
         state, now = transition.after, now + MINUTE
     return None
 
@@ -168,6 +168,12 @@ def _manifest(state: CronJobState | None) -> Mapping[str, Any] | None:
 
 
 def _pure(subject: Subject, t: Transition) -> str | None:
+    check_name(subject.policy.name, "policy", "the policy's name")
+    for source, claim in () if t.after is None else t.after.claims.items():
+        if t.after is not None and claim.schedule not in (None, t.after.schedule):
+            permitted = subject.policy.permits(t.after, source)
+            if not isinstance(permitted, bool):
+                return _but("the policy answers True or False", repr(permitted))
     arguments = dumps((t.before, t.step))
     second = subject.take(t.before, t.step, t.now)
     if dumps((t.before, t.step)) != arguments:
@@ -191,8 +197,15 @@ def _news(t: Transition) -> Iterator[SourceRequest]:
 
 
 def _first_wins(_: Subject, t: Transition) -> str | None:
-    if t.before is None or t.after is None:
+    if t.after is None:
         return None
+    if t.before is None:
+        if not isinstance(t.step, Submitted):
+            return None
+        expected = t.step.request.source.namespace, t.step.request.schedule or DEFAULT_SCHEDULE
+        if (t.after.owner, t.after.schedule) == expected:
+            return None
+        return _but(f"the first, {expected[0]}, sets the schedule: '{expected[1]}'", told(t.after))
     owner, news = t.before.owner, [r for r in _news(t) if r.source.namespace == t.before.owner]
     if isinstance(t.step, HandedOver):
         owner = t.step.namespace
@@ -236,11 +249,25 @@ def _quiet(subject: Subject, state: CronJobState, t: Transition) -> str | None:
 
 
 def _persistence(_: Subject, t: Transition) -> str | None:
-    if t.before is None or t.after is None or isinstance(t.step, HandedOver) or any(_news(t)):
+    if t.before is None or t.after is None or any(_news(t)):
         return None
+    if isinstance(t.step, HandedOver):
+        return _handed_over(t.before, t.step.namespace, t.after)
     if (t.after.schedule, t.after.owner) == (t.before.schedule, t.before.owner):
         return None
     return _but(f"'{t.before.schedule}' of {t.before.owner} persists, nobody asked for news", told(t.after))
+
+
+def _handed_over(before: CronJobState, namespace: str, after: CronJobState) -> str | None:
+    wanted = [
+        (claim.since, source.name, claim.schedule)
+        for source, claim in before.claims.items()
+        if source.namespace == namespace and claim.schedule is not None
+    ]
+    schedule = max(wanted)[2] if wanted and namespace != before.owner else before.schedule
+    if (after.owner, after.schedule) == (namespace, schedule):
+        return None
+    return _but(f"{namespace} owns it, with '{schedule}', the latest that it asked for", told(after))
 
 
 def _neutral_state(subject: Subject, state: CronJobState | None, t: Transition) -> str | None:
@@ -266,7 +293,25 @@ def _visible_step(_: Subject, t: Transition) -> str | None:
     recorded = {SourceRef(c.namespace, c.name) for c in t.conflicts if c.name is not None}
     if rejected != recorded or len(t.conflicts) != len(rejected):
         return _but("one conflict record for each rejected source", [c.message for c in t.conflicts])
+    requests = t.step.requests if isinstance(t.step, Reconciled) else ()
+    if isinstance(t.step, Submitted):
+        requests = (t.step.request,)
+    for request in requests:
+        got, expected = t.verdicts.get(request.source), _verdicts(request, t)
+        if got not in expected:
+            return _but(f"{request.source} is {' or '.join(v.value for v in expected)}", got and got.value)
     return None
+
+
+def _verdicts(request: SourceRequest, t: Transition) -> tuple[Verdict, ...]:
+    """Return the verdicts that fit what became of a request."""
+    if not request.enabled or t.after is None:
+        return (Verdict.DISABLED,)
+    if request.schedule not in (None, t.after.schedule):
+        return (Verdict.SUPERSEDED, Verdict.REJECTED)
+    if isinstance(t.step, Submitted) and (t.before is None or t.before.schedule != t.after.schedule):
+        return (Verdict.ESTABLISHED,)
+    return (Verdict.AGREED,)
 
 
 def _visible_state(subject: Subject, state: CronJobState, t: Transition) -> str | None:
@@ -321,6 +366,11 @@ def _order_free(subject: Subject, t: Transition) -> str | None:
         other = subject.take(t.before, step, t.now)
         if (other.after, dict(other.verdicts), set(other.conflicts)) != (t.after, dict(t.verdicts), set(t.conflicts)):
             return f"Instead: {step}\n" + _but("the same result in any order of the list", other)
+    enabled = [request for request in t.step.requests if request.enabled]
+    if t.before is None and t.after is not None and isinstance(subject.policy, FirstWins):
+        first = min(enabled, key=lambda r: (r.created_at is None, r.created_at, r.source))
+        if t.after.owner != first.source.namespace:
+            return _but(f"the first is {first.source}, by creation time, namespace and name", told(t.after))
     after = _again(subject, t.after, t.step, t.now).after
     return _unchanged("nothing changes, the list is the same", t.step, t.after, after)
 

@@ -1,0 +1,3 @@
+module example.com/go-adapter
+
+go 1.19
