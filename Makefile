@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint types contracts check format schedules package clean
+.PHONY: help demo test lint types contracts check format schedules oldest package clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -38,6 +38,12 @@ format: $(VENV)/.dev
 schedules: $(VENV)/.dev ## Compare a million schedules with the parser that Kubernetes runs (needs Go, see tests/robfig)
 	$(BIN)/python -m tests.campaign_schedules
 
+oldest: ## Pass the tests with the oldest dependencies that are allowed
+	$(PYTHON) -m venv $(VENV)-oldest
+	$(VENV)-oldest/bin/python -m pip install --quiet --upgrade pip
+	$(VENV)-oldest/bin/pip install --quiet --editable '.[cli,testing]' --group tests attrs==24.1.0 croniter==6.1.0
+	$(VENV)-oldest/bin/python -m pytest
+
 package: $(VENV)/.dev ## Build the wheel and the sdist, and install the wheel into an empty environment
 	rm -rf dist
 	$(BIN)/python -m build
@@ -47,7 +53,7 @@ package: $(VENV)/.dev ## Build the wheel and the sdist, and install the wheel in
 	cd / && $(abspath $(VENV)-package)/bin/python -c "import kopia_maint; print(kopia_maint.__version__)"
 
 clean:
-	rm -rf $(VENV) $(VENV)-package dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-package dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer is needed; name one with make PYTHON=..."; exit 1; }
