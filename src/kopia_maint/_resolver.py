@@ -353,8 +353,12 @@ class _Draft:
 
 def _rejected(state: CronJobState, policy: Policy) -> Iterator[SourceRef]:
     """Yield the sources whose claim differs from what stands, and may not replace it."""
+    established = state.schedule
     for source, claim in state.claims.items():
-        if claim.schedule is not None and claim.schedule != state.schedule and not policy.permits(state, source):
+        wanted = claim.schedule
+        if wanted is None or wanted is established or wanted == established:
+            continue
+        if not policy.permits(state, source):
             yield source
 
 
