@@ -61,9 +61,10 @@ class _Bounds:
     low: int
     high: int
     names: dict[str, int] = field(factory=dict)
+    bits: int = field(init=False)
 
-    @property
-    def bits(self) -> int:
+    @bits.default
+    def _all(self) -> int:
         return (1 << self.high + 1) - (1 << self.low)
 
 
@@ -395,15 +396,13 @@ def _spell(bits: int, bounds: _Bounds) -> str:
     if bits == bounds.bits:
         return "*"
     spelt = []
-    value = bounds.low
-    while bits >> value:
-        if bits >> value & 1:
-            end = value
-            while bits >> end + 1 & 1:
-                end += 1
-            spelt.append(f"{value}-{end}" if end - value > 1 else ",".join(map(str, range(value, end + 1))))
-            value = end
-        value += 1
+    while bits:
+        first = (bits & -bits).bit_length() - 1
+        row = bits >> first
+        length = (row ^ row + 1).bit_length() - 1  # how many ones it ends with
+        last = first + length - 1
+        spelt.append(str(first) if length == 1 else f"{first}{',' if length == 2 else '-'}{last}")
+        bits = bits >> last + 1 << last + 1
     return ",".join(spelt)
 
 
