@@ -20,7 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone, tzinfo
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from heapq import merge
 from itertools import groupby, islice
 
@@ -61,10 +61,9 @@ class _Bounds:
     low: int
     high: int
     names: dict[str, int] = field(factory=dict)
-    bits: int = field(init=False)
 
-    @bits.default
-    def _all(self) -> int:
+    @cached_property
+    def bits(self) -> int:
         return (1 << self.high + 1) - (1 << self.low)
 
 
