@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint types contracts check format schedules oldest package clean
+.PHONY: help demo test lint types contracts check format schedules vectors oldest package clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ format: $(VENV)/.dev
 
 schedules: $(VENV)/.dev ## Compare a million schedules with the parser that Kubernetes runs (needs Go, see tests/robfig)
 	$(BIN)/python -m tests.campaign_schedules
+
+vectors: $(VENV)/.dev ## Write the generated conformance vectors again
+	$(BIN)/python -m tests.vectors
 
 oldest: ## Pass the tests with the oldest dependencies that are allowed
 	$(PYTHON) -m venv $(VENV)-oldest

@@ -71,25 +71,28 @@ func meaning(text string) string {
 	return calendar(bits)
 }
 
-// calendar writes down every day that matches. All weekdays fall on all dates, sooner or later.
+// calendar writes down which days match. All weekdays fall on all dates, sooner or later.
 func calendar(bits [5]uint64) string {
 	has := func(field, n int) bool { return bits[field]>>n&1 == 1 }
 	either := (bits[2]|bits[4])&star == 0
-	var days strings.Builder
+	days, some := []byte{}, false
 	for month := 1; month <= 12; month++ {
-		for day := 1; has(3, month) && day <= monthLengths[month]; day++ {
+		for day := 1; day <= monthLengths[month]; day++ {
 			for weekday := 0; weekday < 7; weekday++ {
-				if has(2, day) && has(4, weekday) || either && (has(2, day) || has(4, weekday)) {
-					fmt.Fprint(&days, month, day, weekday, " ")
+				matches := has(2, day) && has(4, weekday) || either && (has(2, day) || has(4, weekday))
+				if matches = matches && has(3, month); matches {
+					days, some = append(days, '+'), true
+				} else {
+					days = append(days, '-')
 				}
 			}
 		}
 	}
 	minutes, hours := bits[0]&^star, bits[1]&^star
-	if minutes == 0 || hours == 0 || days.Len() == 0 {
+	if minutes == 0 || hours == 0 || !some {
 		return never
 	}
-	return fmt.Sprint(minutes, " ", hours, " ", days.String())
+	return fmt.Sprint(minutes, " ", hours, " ", string(days))
 }
 
 func itemBits(item string, field int) uint64 {

@@ -11,7 +11,8 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from datetime import datetime, timezone, tzinfo
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -25,7 +26,9 @@ from ._load import STANDARD_INPUT, Document, Place, Problem, documents
 from ._plan import Inventory, cron_jobs, time_zone
 from ._show import as_json, as_table, as_yaml, printable
 
-CONFLICTS = REFUSED = 1
+T = TypeVar("T")
+
+CONFLICTS = REFUSED = FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 
@@ -128,7 +131,7 @@ def plan_command(
     if not paths and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("give files or folders, or manifests on standard input")
     inventory = Inventory(default_namespace, operator_namespace)
-    for found in _with_progress(documents(paths or (STANDARD_INPUT,))):
+    for found in _with_progress(documents(paths or (STANDARD_INPUT,)), "Reading"):
         inventory.add(found)
     planned = inventory.plan(
         now=now or datetime.now(timezone.utc), policy=POLICIES[policy], template=template or _NO_TEMPLATE
@@ -169,14 +172,66 @@ def explain_command(*, schedule: str, tz: tzinfo, count: int, now: datetime | No
     click.get_current_context().exit(0 if accepted else REFUSED)
 
 
-def _with_progress(found: Iterable[Document | Problem]) -> Iterable[Document | Problem]:
-    """Show on standard error, if it is a terminal, that reading goes on."""
+@cli.command(
+    "conformance",
+    epilog="\b\nExamples:\n  kopia-maint conformance -- ./my-adapter\n"
+    "  kopia-maint conformance --output json -- go run ./cmd/adapter",
+)
+@click.option(
+    "--vectors",
+    metavar="DIR",
+    type=click.Path(exists=True, file_okay=False, path_type=Path),
+    help="Other vectors than those that come with kopia-maint.",
+)
+@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
+def conformance_command(*, vectors: Path | None, output: str, command: tuple[str, ...]) -> None:
+    """
+    Hold another implementation against the rules.
+
+    COMMAND is started once, and is put lines of JSON on its standard input: see
+    docs/conformance.md.
+
+    Exit status: 0 every vector passed, 1 one failed, 2 bad vectors or usage.
+    """
+    from ..conformance import load, run
+    from ._conformance import as_json, as_table
+
+    try:
+        todo = load(vectors)
+    except KopiaMaintError as error:
+        raise click.UsageError(printable(str(error))) from None
+    try:
+        outcomes = list(_with_progress(run(command, todo), "Asking", len(todo)))
+    except OSError as error:
+        raise click.UsageError(f"{printable(command[0])} cannot be started: {error.strerror}") from None
+    _write(as_json(outcomes) if output == "json" else as_table(outcomes))
+    click.get_current_context().exit(FAILED if any(outcome.differences for outcome in outcomes) else 0)
+
+
+@cli.command("serve")
+def serve_command() -> None:
+    """
+    Answer the conformance wire format, line by line, until the end of input.
+
+    For an operator in another language, which can run this as its child: see
+    docs/conformance.md.
+    """
+    from ._conformance import serve
+
+    if sys.stdin is None:
+        raise click.UsageError("there is no standard input to read lines from")
+    serve(sys.stdin.buffer, _write)
+
+
+def _with_progress(found: Iterable[T], doing: str, total: int | None = None) -> Iterable[T]:
+    """Show on standard error, if it is a terminal, that something goes on."""
     if sys.stderr is None or not sys.stderr.isatty():
         return found
     from rich.console import Console
     from rich.progress import track
 
-    return track(found, "Reading", console=Console(stderr=True), transient=True)
+    return track(found, doing, total, console=Console(stderr=True), transient=True)
 
 
 def _remarks(inventory: Inventory) -> Iterable[str]:

@@ -1,0 +1,220 @@
+"""What does the wire format say to each line, the hostile ones included? And does `serve` live through them?"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kopia_maint.conformance import _answer, answer
+
+from .helpers import replication_source
+
+pytest.importorskip("click")
+
+SERVE = [sys.executable, "-m", "kopia_maint.cli", "serve"]
+
+
+def question(**members: Any) -> dict[str, Any]:
+    """Return a line to send, with some members changed."""
+    request = replication_source(maintenanceCronJob={"schedule": "0 2 * * *"})
+    asked = {"op": "resolve", "current": None, "request": request, "now": "2024-01-15T10:30:00Z"}
+    return {**asked, "policy": "first-wins", **members}
+
+
+def asked(**members: Any) -> dict[str, Any]:
+    """Return the answer to such a line."""
+    return answer(json.dumps(question(**members)))
+
+
+def test_a_request_is_answered_with_a_verdict_and_the_cron_job() -> None:
+    """A new CronJob is a whole one; asked again, it comes back as it is."""
+    first = asked()
+    assert first["verdict"] == "established"
+    assert first["cronJob"]["metadata"]["name"] == "kopia-maintenance-f11df99437a0f538"
+    assert asked(current=first["cronJob"]) == {"verdict": "agreed", "cronJob": first["cronJob"]}
+
+
+def test_a_current_cron_job_is_patched() -> None:
+    """What is not ours comes back as it was; the arguments of the line do not leak into one another."""
+    current = asked()["cronJob"]
+    current["status"] = {"lastScheduleTime": None, "note": "\ud800"}
+    request = replication_source(maintenanceCronJob={"schedule": "0 3 * * *"})
+    again = asked(current=current, request=request)["cronJob"]
+    assert again["status"] == current["status"]
+    assert again["spec"] == {"schedule": "0 3 * * *"}
+
+
+def test_what_is_no_kopia_source_has_no_verdict() -> None:
+    """The CronJob comes back as it was given, and is not even read."""
+    assert asked(request={"kind": "ConfigMap"}, current={"as": "given"}) == {
+        "verdict": None,
+        "cronJob": {"as": "given"},
+    }
+
+
+def test_an_error_says_what_and_where() -> None:
+    """Code, message, and the path from the line down."""
+    request = replication_source(maintenanceCronJob={"schedule": "0 0 30 2 *"})
+    assert asked(request=request) == {
+        "error": {
+            "code": "never-fires",
+            "message": "the schedule '0 0 30 2 *' never fires",
+            "path": "request.spec.kopia.maintenanceCronJob.schedule",
+        }
+    }
+
+
+@pytest.mark.parametrize(
+    ("members", "code", "path"),
+    [
+        ({"op": "plan"}, "invalid-value", "op"),
+        ({"op": None}, "invalid-value", "op"),
+        ({"now": "noon"}, "invalid-value", "now"),
+        ({"now": 5}, "invalid-value", "now"),
+        ({"policy": "last-wins"}, "invalid-value", "policy"),
+        ({"policy": ["first-wins"]}, "invalid-value", "policy"),
+        ({"request": None}, "invalid-manifest", "request"),
+        ({"request": replication_source("Team/a")}, "invalid-value", "request.metadata.namespace"),
+        ({"current": []}, "invalid-manifest", "current"),
+        ({"current": {"metadata": {"name": "x"}}}, "invalid-manifest", "current.metadata.name"),
+        ({"op": "reconcile"}, "invalid-value", "requests"),
+        ({"op": "reconcile", "requests": [replication_source(), 5]}, "invalid-manifest", "requests[1]"),
+        (
+            {"op": "reconcile", "requests": [replication_source("Team/a")]},
+            "invalid-value",
+            "requests[0].metadata.namespace",
+        ),
+        ({"op": "reconcile", "requests": [replication_source()] * 2}, "invalid-value", ""),
+    ],
+)
+def test_what_is_refused_is_answered_with_an_error(members: dict[str, Any], code: str, path: str) -> None:
+    """Wrong operations, times, policies, manifests, and lists that no verdict can be given for."""
+    error = asked(**members)["error"]
+    assert (error["code"], error["path"]) == (code, path)
+
+
+def test_a_cron_job_that_would_be_too_large_is_refused() -> None:
+    """The error is about the CronJob of the answer."""
+    current = asked()["cronJob"]
+    current["metadata"]["annotations"]["note"] = "x" * 262_100
+    error = asked(current=current, request=replication_source("team-b/b"))["error"]
+    assert (error["code"], error["path"]) == ("state-too-large", "cronJob.metadata.annotations")
+
+
+def test_an_unreadable_source_has_a_verdict_of_its_own() -> None:
+    """It is not an error, and does not freeze the others."""
+    requests = [replication_source(), replication_source("team-b/b", maintenanceCronJob={"schedule": "nonsense"})]
+    answered = asked(op="reconcile", requests=requests)
+    assert answered["verdicts"] == {"team-a/source-a": "agreed", "team-b/b": "unreadable"}
+
+
+HOSTILE = {
+    "empty": b"",
+    "blank": b" \n",
+    "no JSON": b"what?",
+    "half": b'{"op": "resolve"',
+    "two objects": b"{}{}",
+    "a list": b"[]",
+    "null": b"null",
+    "bytes": b'{"op": "\xff"}',
+    "a byte order mark": b"\xef\xbb\xbf{}",
+    "NaN": json.dumps(question(extra=1)).replace("1}", "NaN}").encode(),
+    "infinite": json.dumps(question(extra=7)).replace("7}", "1e999}").encode(),
+    "digits": b'{"op": ' + b"9" * 5000 + b"}",
+    "deep list": b'{"op": ' + b"[" * 100_000,
+    "deep object": b'{"a":' * 500 + b"1" + b"}" * 500,
+    "deep manifest": json.dumps(question()).replace('"data"', "[" * 99 + "]" * 99).encode(),
+}
+
+
+@pytest.mark.parametrize("line", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_line_is_answered_with_an_error(line: bytes) -> None:
+    """Whatever it holds, the answer is the same on every Python, and can be written down."""
+    error = answer(line)["error"]
+    assert (error["code"], error["path"]) == ("invalid-value", "")
+    assert len(error["message"]) < 200
+
+
+def test_a_line_that_is_too_long_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its length alone is looked at."""
+    monkeypatch.setattr(_answer, "MAX_LENGTH", 10)
+    assert "longer than 10 bytes" in answer(b'{"op": "resolve"}')["error"]["message"]
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
+    max_leaves=10,
+)
+MANIFESTS = st.fixed_dictionaries(
+    {},
+    optional={
+        "kind": JSON,
+        "metadata": st.fixed_dictionaries({}, optional={"name": JSON, "namespace": JSON, "annotations": JSON}) | JSON,
+        "spec": st.fixed_dictionaries({}, optional={"kopia": JSON, "schedule": JSON}) | JSON,
+    },
+)
+
+
+@settings(deadline=None)
+@given(
+    st.fixed_dictionaries({}, optional={"current": MANIFESTS, "request": MANIFESTS, "requests": st.lists(MANIFESTS)}),
+    st.sampled_from(["resolve", "reconcile"]),
+)
+def test_every_line_has_an_answer(members: dict[str, Any], op: str) -> None:
+    """No shape of a manifest leads to anything but an object that JSON can hold."""
+    answered = asked(op=op, **members)
+    assert json.loads(json.dumps(answered, allow_nan=False)) == answered
+
+
+def test_serve_answers_each_line_before_it_reads_the_next() -> None:
+    """Who embeds it as a child waits for each answer; bad lines get one, too, and the next is answered as ever."""
+    good = (json.dumps(question()) + "\n").encode()
+    with subprocess.Popen(SERVE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0) as child:
+        assert child.stdin is not None
+        assert child.stdout is not None
+        for line in (good, b"\n", b"rubbish\n", good, b"[" * 300_000 + b"\n", good):
+            view = memoryview(line)
+            while view:
+                view = view[child.stdin.write(view) :]
+            answered = json.loads(child.stdout.readline())
+            assert answered.get("verdict") == ("established" if line is good else None)
+        child.stdin.close()
+        assert child.stdout.read() == b""
+    assert child.returncode == 0
+
+
+def test_serve_skips_what_is_too_long_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One error for the whole line, however long; an unfinished last line is answered, too."""
+    from io import BytesIO
+
+    from kopia_maint.cli import _conformance
+
+    good = json.dumps(question()).encode()
+    for module in (_answer, _conformance):
+        monkeypatch.setattr(module, "MAX_LENGTH", len(good) + 1)
+    written: list[str] = []
+    _conformance.serve(BytesIO(b" " * 10 * len(good) + b"\n" + good + b"\n" + good), written.append)
+    answers = [json.loads(line) for line in written]
+    assert [list(it) for it in answers] == [["error"], ["verdict", "cronJob"], ["verdict", "cronJob"]]
+    assert all(line.endswith("\n") for line in written)
+
+
+def test_serve_without_input_or_without_a_reader() -> None:
+    """A closed standard input is bad usage; somebody who stops reading is no reason for a traceback."""
+    shell = ["sh", "-c", 'exec "$@" <&-', "sh", *SERVE]
+    closed = subprocess.run(shell, capture_output=True, text=True, check=False)
+    assert closed.returncode == 2
+    assert "there is no standard input" in closed.stderr
+    reader, writer = os.pipe()
+    os.close(reader)
+    unread = subprocess.run(SERVE, input=b"{}\n" * 1000, stdout=writer, stderr=subprocess.PIPE, check=False)
+    os.close(writer)
+    assert (unread.returncode, unread.stderr) == (0, b"")

@@ -1,0 +1,115 @@
+"""Does a copy of the package work under any other name, with the optional parts and without?"""
+
+from __future__ import annotations
+
+import ast
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import kopia_maint
+
+PACKAGE = Path(kopia_maint.__file__).parent
+TESTS = Path(__file__).parent
+NAME = "my_operator._vendor.maintenance"
+OPTIONAL = ("cli", "conformance", "testing", "_hypothesis.py")
+
+# What the copy's tests begin with: there is no package of the old name, and no installed distribution is asked about.
+CONFTEST = """
+import importlib.metadata, sys
+sys.modules["kopia_maint"] = None
+installed = importlib.metadata.distribution
+def distribution(name):
+    assert name.replace("_", "-") != "kopia-maint"
+    return installed(name)
+importlib.metadata.distribution = distribution
+"""
+
+
+@pytest.fixture(params=["with the optional parts", "without them"])
+def vendored(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """Return a folder that holds a package with the copy deep inside, and the core's tests for it."""
+    copy = tmp_path.joinpath(*NAME.split("."))
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    for parent in (copy.parent, copy.parent.parent):
+        parent.joinpath("__init__.py").touch()
+    tests = tmp_path / "tests"
+    tests.mkdir()
+    names = ["__init__", "helpers", "test_rules", "test_manifest", "test_plan", "test_schedule"]
+    if request.param == "without them":
+        for part in OPTIONAL:
+            path = copy / part
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    else:
+        names.append("test_model")
+    for name in names:
+        text = TESTS.joinpath(f"{name}.py").read_text("utf-8")
+        tests.joinpath(f"{name}.py").write_text(re.sub(r"\bkopia_maint\b", NAME, text), "utf-8")
+    tests.joinpath("conftest.py").write_text(CONFTEST)
+    return tmp_path
+
+
+def python(folder: Path, *arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+    """Run Python with nothing but *folder* added to its path."""
+    environment = {**os.environ, "PYTHONPATH": str(folder), "HYPOTHESIS_NO_PLUGINS": "1"}
+    return subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        input=given,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_copy_passes_the_cores_tests(vendored: Path) -> None:
+    """Under another name, where nothing of the old name can be imported."""
+    plugins = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:kmock")
+    done = python(vendored, "-m", "pytest", "-q", *plugins, "-W", "error", "tests")
+    assert done.returncode == 0, done.stdout + done.stderr
+    passed = re.search(r"(\d+) passed", done.stdout)
+    assert passed is not None
+    assert int(passed[1]) > 150
+
+
+def test_a_copy_answers_lines_and_runs_vectors(tmp_path: Path) -> None:
+    """The command line of a copy, its vectors, and its `serve`, put to one another."""
+    pytest.importorskip("click")
+    shutil.copytree(PACKAGE, tmp_path / "other", ignore=shutil.ignore_patterns("__pycache__", "testing"))
+    block = "import sys; sys.modules['kopia_maint'] = None; from other.cli import main; main()"
+    serve = [sys.executable, "-c", block, "serve"]
+    done = python(tmp_path, "-c", block, "conformance", "--output", "json", "--", *serve)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["passed"] >= 150
+
+
+def test_a_core_without_its_optional_parts_needs_attrs_and_croniter_only(tmp_path: Path) -> None:
+    """Whatever else is imported is of the standard library."""
+    shutil.copytree(PACKAGE, tmp_path / "other", ignore=shutil.ignore_patterns(*OPTIONAL, "__pycache__"))
+    script = (
+        "import sys; before = set(sys.modules); import other; from datetime import datetime, timezone\n"
+        "other.DEFAULT_SCHEDULE.next_runs(datetime.now(timezone.utc), 1)\n"
+        "found = {name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)\n"
+        "ours = {'other', 'attr', 'attrs', 'croniter', 'dateutil', 'six', 'pytz'}\n"
+        "print([name for name in found - ours if name[0] != '_'])"
+    )
+    assert python(tmp_path, "-c", script).stdout == "[]\n"
+
+
+@pytest.mark.parametrize("file", sorted(PACKAGE.rglob("*.py")), ids=lambda file: str(file.relative_to(PACKAGE)))
+def test_imports_inside_the_package_are_relative(file: Path) -> None:
+    """No module names the package, or asks for an installed distribution."""
+    absolute = set()
+    for node in ast.walk(ast.parse(file.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            absolute |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            absolute.add(node.module or "")
+    assert not {name for name in absolute if name.split(".")[0] == "kopia_maint" or name == "importlib.metadata"}
