@@ -18,7 +18,7 @@ from kopia_maint import (
     resolve,
     state_from_manifest,
 )
-from kopia_maint.testing._laws import merge_patch
+from kopia_maint._manifest import merge_patch
 
 from .helpers import NOW
 

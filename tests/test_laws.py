@@ -22,9 +22,10 @@ from kopia_maint import (
     patch_from_state,
     state_from_manifest,
 )
+from kopia_maint._manifest import merge_patch
 from kopia_maint.testing import LAWS, Step, check_policy, check_resolver, explore, strategies
 from kopia_maint.testing._history import EPOCH, Subject
-from kopia_maint.testing._laws import merge_patch, tell
+from kopia_maint.testing._laws import tell
 
 from .helpers import NOW
 

@@ -345,6 +345,19 @@ def patch_from_state(state: CronJobState, manifest: Mapping[str, Any]) -> dict[s
     return patch or None
 
 
+def merge_patch(target: Any, patch: Any) -> Any:
+    """Apply a JSON merge patch as RFC 7386 says, without changing *target*."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
+
+
 def _changes(state: CronJobState, metadata: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, str | None]]:
     """Return which labels and annotations have to change, None for those that must go."""
     labels = _mapping(metadata, "labels", "metadata") or {}

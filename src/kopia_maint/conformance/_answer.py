@@ -9,14 +9,14 @@ own types. Nothing is remembered between lines.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from math import isinf
 from typing import Any
 
 from .._errors import InvalidValue, KopiaMaintError, shown
-from .._manifest import manifest_from_state, patch_from_state, request_from_manifest, state_from_manifest
+from .._manifest import manifest_from_state, merge_patch, patch_from_state, request_from_manifest, state_from_manifest
 from .._model import CronJobState, SourceRef, SourceRequest, parse_time
 from .._policy import POLICIES, Policy
 from .._resolver import reconcile, resolve
@@ -60,19 +60,6 @@ def read(line: str | bytes) -> dict[str, Any]:
     if _is_deep(value):
         raise InvalidValue(f"the line nests more than {_MAX_DEPTH} deep")
     return value
-
-
-def merged(target: Any, patch: Any) -> Any:
-    """Apply a JSON merge patch (RFC 7386), and leave *target* as it is."""
-    if not isinstance(patch, Mapping):
-        return patch
-    result = dict(target) if isinstance(target, Mapping) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merged(result.get(key), value)
-    return result
 
 
 def _number(text: str) -> float:
@@ -150,7 +137,7 @@ def _written(desired: CronJobState | None, current: Any) -> dict[str, Any] | Non
         if current is None:
             return manifest_from_state(desired, {})
         patch = patch_from_state(desired, current)
-    written: dict[str, Any] = current if patch is None else merged(current, patch)
+    written: dict[str, Any] = current if patch is None else merge_patch(current, patch)
     return written
 
 

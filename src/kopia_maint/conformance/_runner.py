@@ -22,9 +22,9 @@ from typing import Any
 from attrs import frozen
 
 from .._errors import KopiaMaintError
-from .._manifest import CONFLICT_ANNOTATION, NAMESPACE_LABEL_PREFIX, OWNER_KEY
+from .._manifest import CONFLICT_ANNOTATION, NAMESPACE_LABEL_PREFIX, OWNER_KEY, merge_patch
 from .._schedule import Schedule
-from ._answer import MAX_LENGTH, merged, read
+from ._answer import MAX_LENGTH, read
 from ._vectors import Step, Vector
 
 _MAX_HANGS = 3
@@ -89,7 +89,7 @@ def outcome(vector: Vector, ask: Callable[[dict[str, Any]], dict[str, Any]]) -> 
     """Put the steps of *vector* to whoever answers *ask*, until something is different."""
     current, number = vector.current, 0
     for number, step in enumerate(vector.steps, 1):
-        current = merged(current, step.edit) if step.edit else current
+        current = merge_patch(current, step.edit) if step.edit else current
         try:
             answer = ask({**step.send, "current": current})
         except _Fault as fault:
@@ -147,7 +147,7 @@ def _observed(expect: Mapping[str, Any] | None, got: Mapping[str, Any] | None) -
         tracked = sorted(key[len(NAMESPACE_LABEL_PREFIX) :] for key in labels if key.startswith(NAMESPACE_LABEL_PREFIX))
         yield from _unequal("namespaces", sorted(expect["namespaces"]), tracked)
     if "holds" in expect:
-        yield from _unequal("cronJob", merged(got, expect["holds"]), got)
+        yield from _unequal("cronJob", merge_patch(got, expect["holds"]), got)
 
 
 def _mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:

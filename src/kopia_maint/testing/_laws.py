@@ -15,7 +15,7 @@ from typing import Any, Union
 
 from attrs import evolve, field, frozen
 
-from .._manifest import manifest_from_state, patch_from_state, state_from_manifest
+from .._manifest import manifest_from_state, merge_patch, patch_from_state, state_from_manifest
 from .._model import Conflict, CronJobState, Repository, SourceRef, SourceRequest, Verdict, check_name
 from .._policy import Consensus, FirstWins, Policy
 from .._schedule import DEFAULT_SCHEDULE, Schedule
@@ -427,19 +427,6 @@ def _serializable(subject: Subject, t: Transition) -> str | None:
         if state not in serial:
             return f"Racing: {first}; {second}\n" + _but("what one order of the two leaves", told(state))
     return None
-
-
-def merge_patch(target: Any, patch: Any) -> Any:
-    """Apply a JSON merge patch as RFC 7386 says, without changing *target*."""
-    if not isinstance(patch, Mapping):
-        return patch
-    merged = dict(target) if isinstance(target, Mapping) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = merge_patch(merged.get(key), value)
-    return merged
 
 
 # --- the laws ----------------------------------------------------------------
