@@ -50,6 +50,9 @@ CLAIMS_ANNOTATION = f"{GROUP}/schedule-claims"
 ANNOTATIONS_LIMIT = 256 * 1024
 """Bytes of all annotations of one object, keys and values: apimachinery's TotalAnnotationSizeLimitB."""
 
+MAX_DEPTH = 100
+"""How deep a manifest from outside may nest: CronJobs are compared, copied and written as a whole, which recurses."""
+
 _CLAIMS_VERSION = 1
 _INTERVALS = {1: "0 2 * * *", 7: "0 2 * * 0", 30: "0 2 1 * *", 31: "0 2 1 * *"}
 # What the API server fills in, and refuses or ignores on another object.
@@ -298,8 +301,9 @@ def manifest_from_state(
         manifest.pop("status", None)
         for key in _SERVER_FIELDS:
             metadata.pop(key, None)
+        foreign = _mapping(metadata, "annotations", "metadata") or {}
         for key in (CONFIG_ANNOTATION, CLAIMS_ANNOTATION):
-            (_mapping(metadata, "annotations", "metadata") or {}).pop(key, None)
+            foreign.pop(key, None)
     metadata["name"], metadata["namespace"] = state.cron_job_name, namespace
     labels, annotations = _changes(state, metadata)
     for key, changes in (("labels", labels), ("annotations", annotations)):
@@ -501,6 +505,15 @@ def _ignoring(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | No
         return read(*args, **kwargs)
     except KopiaMaintError:
         return None
+
+
+def is_deep(value: Any) -> bool:
+    """Return whether a JSON value nests more than ``MAX_DEPTH`` deep, on every interpreter the same."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        members = (it.values() if isinstance(it, dict) else it for it in level if isinstance(it, (dict, list)))
+        level = [member for it in members for member in it]
+    return bool(level)
 
 
 def _plain(value: Any) -> Any:

@@ -112,7 +112,7 @@ class Schedule:
 
     def __attrs_post_init__(self) -> None:
         read = fields(self.text)  # first: it refuses what is too long before anything is done with it
-        object.__setattr__(self, "text", _fold(str.__str__(self.text)))
+        object.__setattr__(self, "text", fold(str.__str__(self.text)))
         object.__setattr__(self, "canonical", _canonical(read))
 
     @staticmethod
@@ -193,7 +193,7 @@ def fields(text: str) -> tuple[int, ...] | int:
             "leave it out: a CronJob has spec.timeZone for it",
             code="time-zone",
         )
-    folded = _fold(text)
+    folded = fold(text)
     if found := _UNPRINTABLE.search(folded):
         raise _fault(
             f"character U+{ord(found[0]):04X} at position {found.start() + 1} is not printable ASCII",
@@ -221,7 +221,8 @@ def fields(text: str) -> tuple[int, ...] | int:
 _parse = lru_cache(maxsize=4096)(Schedule)
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
+    """Return *text* with white space folded, as Go understands white space."""
     return _SPACES.sub(" ", text).strip(" ")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, tzinfo
 
 from .._errors import InvalidSchedule
-from .._schedule import Schedule
+from .._schedule import Schedule, fold
 
 
 def explain(text: str, *, now: datetime, tz: tzinfo, count: int) -> tuple[str, bool]:
@@ -38,7 +38,7 @@ def _meaning(schedule: Schedule) -> str:
 def _refusal(text: str, error: InvalidSchedule) -> str:
     """Say why, and point at the place."""
     lines = [f"refused    {error.message}\n", f"reason     {error.reason}\n"]
-    folded = " ".join(text.split())
+    folded = fold(text)
     if error.span is not None and folded.isprintable():
         start, end = error.span
         lines += [f"schedule   {folded}\n", " " * (11 + start) + "^" * max(end - start, 1) + "\n"]

@@ -17,12 +17,11 @@ from typing import Any
 from attrs import frozen
 
 from .._errors import InvalidManifest, KopiaMaintError, shown
+from .._manifest import MAX_DEPTH, is_deep
 
 STANDARD_INPUT = "-"
 
 _SUFFIXES = (".yaml", ".yml", ".json")
-# CronJobs are compared, copied and written as a whole, which recurses; of a source a few fields are looked at.
-MAX_DEPTH = 100
 # Every object that concerns us holds one of these words. GitOps folders hold much else, Helm templates included.
 _WORDS = ("ReplicationSource", "kopia-maintenance")
 _MAX_NESTED_LISTS = 10
@@ -207,7 +206,7 @@ def _objects(
         value = {**inherited, **value}
     kind = value.get("kind")
     if not isinstance(kind, str) or not kind.endswith("List") or "items" not in value:
-        if kind == "CronJob" and _is_deep(value):
+        if kind == "CronJob" and is_deep(value):
             yield Problem(place, f"nests more than {MAX_DEPTH} deep", path)
         else:
             yield Document(place, path, value)
@@ -224,11 +223,3 @@ def _objects(
         inherited = {"kind": kind[:-4], "apiVersion": value.get("apiVersion")} if kind != "List" else None
         for index, item in enumerate(items):
             yield from _objects(place, item, f"{path}[{index}]", inherited, nested + 1)
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        members = (it.values() if isinstance(it, dict) else it for it in level if isinstance(it, (dict, list)))
-        level = [member for it in members for member in it]
-    return bool(level)

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from .._errors import InvalidManifest, shown
-from ._load import MAX_DEPTH
+from .._manifest import MAX_DEPTH
 
 # Aliases may make a document this much larger than it is written, in nodes.
 _GROWTH, _ALLOWANCE = 10, 10_000

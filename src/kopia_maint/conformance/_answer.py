@@ -16,15 +16,21 @@ from math import isinf
 from typing import Any
 
 from .._errors import InvalidValue, KopiaMaintError, shown
-from .._manifest import manifest_from_state, merge_patch, patch_from_state, request_from_manifest, state_from_manifest
+from .._manifest import (
+    MAX_DEPTH,
+    is_deep,
+    manifest_from_state,
+    merge_patch,
+    patch_from_state,
+    request_from_manifest,
+    state_from_manifest,
+)
 from .._model import CronJobState, SourceRef, SourceRequest, parse_time
 from .._policy import POLICIES, Policy
 from .._resolver import reconcile, resolve
 
 MAX_LENGTH = 64 * 1024 * 1024
 """Bytes of one line: a list of more sources than one CronJob can hold claims of is shorter."""
-
-_MAX_DEPTH = 100  # what interpreters can nest differs between releases; an answer should not
 
 
 def answer(line: str | bytes) -> dict[str, Any]:
@@ -57,8 +63,8 @@ def read(line: str | bytes) -> dict[str, Any]:
         raise InvalidValue(f"the line is not JSON: {shown(str(error))}") from None
     if not isinstance(value, dict):
         raise InvalidValue(f"the line must be a JSON object, not {shown(value)}")
-    if _is_deep(value):
-        raise InvalidValue(f"the line nests more than {_MAX_DEPTH} deep")
+    if is_deep(value):
+        raise InvalidValue(f"the line nests more than {MAX_DEPTH} deep")
     return value
 
 
@@ -68,14 +74,6 @@ def _number(text: str) -> float:
     if isinf(value):
         raise ValueError(f"{text} is not a number that JSON knows")
     return value
-
-
-def _is_deep(value: Any) -> bool:
-    level = [value]
-    for _ in range(_MAX_DEPTH):
-        members = (it.values() if isinstance(it, dict) else it for it in level if isinstance(it, (dict, list)))
-        level = [member for it in members for member in it]
-    return bool(level)
 
 
 def _answer(asked: dict[str, Any]) -> dict[str, Any]:
