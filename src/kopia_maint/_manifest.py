@@ -11,11 +11,20 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, ParamSpec, TypeVar
 
 from attrs import evolve
 
-from ._errors import InvalidManifest, InvalidValue, KopiaMaintError, RepositoryMismatch, StateTooLarge, shown
+from ._errors import (
+    InvalidManifest,
+    InvalidSchedule,
+    InvalidValue,
+    KopiaMaintError,
+    RepositoryMismatch,
+    StateTooLarge,
+    shown,
+)
 from ._model import (
     CRON_JOB_PREFIX,
     Claim,
@@ -54,7 +63,9 @@ MAX_DEPTH = 100
 """How deep a manifest from outside may nest: CronJobs are compared, copied and written as a whole, which recurses."""
 
 _CLAIMS_VERSION = 1
+_quoted = json.JSONEncoder().encode
 _INTERVALS = {1: "0 2 * * *", 7: "0 2 * * 0", 30: "0 2 1 * *", 31: "0 2 1 * *"}
+_OTHERS_ANNOTATIONS = (CONFIG_ANNOTATION, CLAIMS_ANNOTATION)  # of a template that is another repository's
 # What the API server fills in, and refuses or ignores on another object.
 _SERVER_FIELDS = (
     *("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"),
@@ -76,74 +87,80 @@ def request_from_manifest(replication_source: Mapping[str, Any]) -> SourceReques
         KopiaMaintError: The manifest cannot be read; the error has the field's path, and
             the source, if its name could be read: it counts as unreadable, not as gone.
     """
-    manifest = _object(replication_source)
-    kind, api_version = _string(manifest, "kind"), _string(manifest, "apiVersion")
+    manifest = _read(replication_source)
+    kind, api_version = manifest.string("kind"), manifest.string("apiVersion")
     if kind not in (None, "ReplicationSource") or api_version and api_version.split("/")[0] != GROUP:
         return None
     source = None
     try:
-        metadata = _mapping(manifest, "metadata") or {}
-        spec = _mapping(manifest, "spec") or {}
-        kopia = _mapping(spec, "kopia", "spec")
-        if kopia is None:
+        metadata = manifest.mapping("metadata")
+        kopia = manifest.mapping("spec").mapping("kopia")
+        if kopia.members is _ABSENT:
             return None
         source = _source(metadata)
         if api_version not in (None, f"{GROUP}/v1alpha1"):
             raise InvalidManifest(f"{shown(api_version)} is not known, only {GROUP}/v1alpha1 is", path="apiVersion")
-        leaves = metadata.get("deletionTimestamp") is not None
+        leaves = metadata.members.get("deletionTimestamp") is not None
         enabled, schedule = (False, None) if leaves else _maintenance(kopia)
-        repository = Repository(_name(kopia, "repository", "spec.kopia"), _custom_ca(kopia))
-        return _within(
-            "spec.kopia.maintenanceCronJob.schedule",
-            SourceRequest,
-            source,
-            repository,
-            schedule,
-            enabled,
-            _creation_time(metadata),
-        )
+        repository = kopia.read("repository", _repository, *_custom_ca(kopia))
+        created_at = _creation_time(metadata)
+        try:
+            return SourceRequest(source, repository, schedule, enabled, created_at)
+        except InvalidSchedule as error:
+            error.within("spec.kopia.maintenanceCronJob.schedule")
+            raise
     except KopiaMaintError as error:
-        if source is None and isinstance(manifest.get("metadata"), Mapping):
-            source = _ignoring(_source, manifest["metadata"])
+        if source is None and isinstance(manifest.members.get("metadata"), Mapping):
+            source = _ignoring(_source, manifest.mapping("metadata"))
         error.within("", source)
         raise
 
 
-def _source(metadata: Mapping[str, Any]) -> SourceRef:
-    return SourceRef(_name(metadata, "namespace", "metadata", "namespace"), _name(metadata, "name", "metadata"))
+def _source(metadata: _Reader) -> SourceRef:
+    namespace, name = metadata.required("namespace"), metadata.required("name")
+    try:
+        return SourceRef(namespace, name)
+    except InvalidValue:
+        metadata.read("namespace", check_name, "namespace", "namespace")
+        metadata.read("name", check_name, "name", "name")
+        raise
 
 
-def _maintenance(kopia: Mapping[str, Any]) -> tuple[bool, Schedule | None]:
+def _maintenance(kopia: _Reader) -> tuple[bool, Schedule | None]:
     """Return whether the source takes part, and the schedule it wants. That of a disabled one is not looked at."""
-    path = "spec.kopia.maintenanceCronJob"
-    cron_job = _mapping(kopia, "maintenanceCronJob", "spec.kopia")
-    if cron_job is None:
-        days = _typed(kopia, "maintenanceIntervalDays", int, "an integer", "spec.kopia")
+    cron_job = kopia.mapping("maintenanceCronJob")
+    if cron_job.members is _ABSENT:
+        days = kopia.get("maintenanceIntervalDays", int, "an integer")
         if days is None:
             return True, None
         return days != 0, Schedule.parse(_INTERVALS[days]) if days in _INTERVALS else DEFAULT_SCHEDULE
-    if _typed(cron_job, "enabled", bool, "true or false", path) is False:
+    if cron_job.get("enabled", bool, "true or false") is False:
         return False, None
-    text = _string(cron_job, "schedule", path)
-    return True, DEFAULT_SCHEDULE if not text else _within(f"{path}.schedule", Schedule.parse, text)
+    return True, cron_job.read("schedule", Schedule.parse) if cron_job.string("schedule") else DEFAULT_SCHEDULE
 
 
-def _custom_ca(kopia: Mapping[str, Any]) -> CustomCA:
-    path = "spec.kopia.customCA"
-    ca = _mapping(kopia, "customCA", "spec.kopia") or {}
-    members = {"secret_name": "secretName", "config_map_name": "configMapName", "key": "key"}
-    given = {ours: _string(ca, theirs, path) or "" for ours, theirs in members.items()}
-    return _within(path, CustomCA, **given)
+@lru_cache(maxsize=1024)
+def _repository(name: str, *ca: str) -> Repository:
+    """Build a repository; there are few, with many sources each, so that one value and its hash serve them all."""
+    return Repository(name, CustomCA(*ca))
 
 
-def _creation_time(metadata: Mapping[str, Any]) -> datetime | None:
-    value = metadata.get("creationTimestamp")
+def _custom_ca(kopia: _Reader) -> tuple[str, ...]:
+    ca = kopia.mapping("customCA")
+    if ca.members is _ABSENT:
+        return ()
+    members = tuple(ca.string(key) or "" for key in ("secretName", "configMapName", "key"))
+    _within(ca.path, CustomCA, *members)
+    return members
+
+
+def _creation_time(metadata: _Reader) -> datetime | None:
+    value = metadata.members.get("creationTimestamp")
     if value is None:
         return None
-    path = "metadata.creationTimestamp"
     if isinstance(value, datetime):  # as some YAML loaders and clients have it
-        return _within(path, utc_seconds, value)
-    return _within(path, parse_time, _required(metadata, "creationTimestamp", "metadata"))
+        return _within(metadata.at("creationTimestamp"), utc_seconds, value)
+    return metadata.read("creationTimestamp", parse_time)
 
 
 # --- a CronJob's state -------------------------------------------------------
@@ -157,77 +174,72 @@ def state_from_manifest(cron_job: Mapping[str, Any]) -> CronJobState:
         KopiaMaintError: What cannot be understood and cannot be ignored: the CronJob
             should stay as it is until somebody has looked at it.
     """
-    manifest = _object(cron_job)
+    manifest = _read(cron_job)
     _check_cron_job(manifest)
-    metadata = _mapping(manifest, "metadata") or {}
-    labels = _mapping(metadata, "labels", "metadata") or {}
-    annotations = _mapping(metadata, "annotations", "metadata") or {}
-    spec = _mapping(manifest, "spec") or {}
+    metadata = manifest.mapping("metadata")
+    labels, annotations = metadata.mapping("labels"), metadata.mapping("annotations")
     repository_hash = _repository_hash(metadata, labels)
     owner = None
-    for keys, path in ((annotations, "metadata.annotations"), (labels, "metadata.labels")):
-        if owner is None and keys.get(OWNER_KEY) not in (None, ""):
-            owner = _name(keys, OWNER_KEY, path, "namespace")
+    for keys in (annotations, labels):
+        if owner is None and keys.members.get(OWNER_KEY) not in (None, ""):
+            owner = keys.read(OWNER_KEY, check_name, "namespace", "namespace")
     claims, about = _claims_from(annotations)
     return CronJobState(
         repository_hash,
-        _established(spec),
+        _established(manifest),
         owner,
         claims,
         _conflict_from(annotations, about),
-        _ignoring(check_name, annotations.get(CONFIG_ANNOTATION), "name", "repository"),
+        _ignoring(check_name, annotations.members.get(CONFIG_ANNOTATION), "name", "repository"),
     )
 
 
-def _check_cron_job(manifest: Mapping[str, Any]) -> None:
+def _check_cron_job(manifest: _Reader) -> None:
     for key, known in (("kind", "CronJob"), ("apiVersion", "batch/v1")):
-        if _string(manifest, key) not in (None, known):
-            raise InvalidManifest(f"{shown(manifest[key])} is not known, only {known} is", path=key)
+        if manifest.string(key) not in (None, known):
+            raise InvalidManifest(f"{shown(manifest.members[key])} is not known, only {known} is", path=key)
 
 
-def _established(spec: Mapping[str, Any]) -> Schedule:
-    return _within("spec.schedule", Schedule.parse, _required(spec, "schedule", "spec", variables=False))
+def _established(manifest: _Reader) -> Schedule:
+    return manifest.mapping("spec").read("schedule", Schedule.parse, variables=False)
 
 
-def _repository_hash(metadata: Mapping[str, Any], labels: Mapping[str, Any]) -> str:
-    name = _required(metadata, "name", "metadata")
+def _repository_hash(metadata: _Reader, labels: _Reader) -> str:
+    name = metadata.required("name")
     from_name = name[len(CRON_JOB_PREFIX) :]
     if not name.startswith(CRON_JOB_PREFIX) or _ignoring(check_name, from_name, "repository hash", "") is None:
         raise InvalidManifest(
             f"{shown(name)} is not a maintenance CronJob's name, {CRON_JOB_PREFIX} and 16 hexadecimal digits",
             path="metadata.name",
         )
-    label = _string(labels, HASH_LABEL, "metadata.labels")
+    label = labels.string(HASH_LABEL)
     if label not in (None, from_name):
-        raise InvalidManifest(
-            f"{shown(label)} contradicts the CronJob's name, {name}", path=_path("metadata.labels", HASH_LABEL)
-        )
+        raise InvalidManifest(f"{shown(label)} contradicts the CronJob's name, {name}", path=labels.at(HASH_LABEL))
     return from_name
 
 
-def _conflict_from(annotations: Mapping[str, Any], about: SourceRef | None) -> Conflict | None:
-    conflict = _ignoring(Conflict.parse, annotations.get(CONFLICT_ANNOTATION, ""))
+def _conflict_from(annotations: _Reader, about: SourceRef | None) -> Conflict | None:
+    text = annotations.members.get(CONFLICT_ANNOTATION)
+    conflict = None if text is None else _ignoring(Conflict.parse, text)
     if conflict is None or about is None or about.namespace != conflict.namespace:
         return conflict
     return evolve(conflict, name=about.name)
 
 
-def _claims_from(annotations: Mapping[str, Any]) -> tuple[Claims, SourceRef | None]:
+def _claims_from(annotations: _Reader) -> tuple[Claims, SourceRef | None]:
     """Return the claims, and which source the latest conflict is about."""
-    text = _string(annotations, CLAIMS_ANNOTATION, "metadata.annotations", variables=False)
-    if text is None:
-        return Claims(), None
-    return _within(_path("metadata.annotations", CLAIMS_ANNOTATION), _parse_claims, text)
+    text = annotations.string(CLAIMS_ANNOTATION, variables=False)
+    return (Claims(), None) if text is None else _within(annotations.at(CLAIMS_ANNOTATION), _parse_claims, text)
 
 
 def _parse_claims(text: str) -> tuple[Claims, SourceRef | None]:
     if len(text) > ANNOTATIONS_LIMIT:
         raise InvalidManifest(f"has {len(text)} characters, Kubernetes allows {ANNOTATIONS_LIMIT}")
     try:
-        document = json.loads(text, object_pairs_hook=_without_duplicates)
+        document = _CLAIMS.decode(text)
+    except KopiaMaintError:
+        raise
     except (ValueError, RecursionError) as error:
-        if isinstance(error, KopiaMaintError):
-            raise
         raise InvalidManifest(f"is damaged: not JSON ({shown(str(error))})") from None
     if not isinstance(document, dict) or type(document.get("version")) is not int:
         raise InvalidManifest("is damaged: not an object with a version")
@@ -243,7 +255,11 @@ def _parse_claims(text: str) -> tuple[Claims, SourceRef | None]:
             raise InvalidManifest("is damaged: it must be an object", path=f"claims.{namespace}")
         for name, claim in by_name.items():
             source = SourceRef(namespace, name)
-            claims[source] = _within(f"claims[{source}]", _parse_claim, claim)
+            try:
+                claims[source] = _parse_claim(claim)
+            except KopiaMaintError as error:
+                error.within(f"claims[{source}]")
+                raise
     return Claims(claims), None if about is None else _within("latestConflict", _parse_source, about)
 
 
@@ -268,6 +284,9 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
+_CLAIMS = json.JSONDecoder(object_pairs_hook=_without_duplicates)
+
+
 # --- the state, written ------------------------------------------------------
 
 
@@ -290,27 +309,27 @@ def manifest_from_state(
     """
     if not isinstance(state, CronJobState):
         raise InvalidValue(f"state must be a CronJobState, not {shown(state)}")
-    _check_cron_job(_object(template))
-    manifest: dict[str, Any] = {"apiVersion": "batch/v1", "kind": "CronJob", **_plain(template)}
-    metadata = manifest["metadata"] = _mapping(manifest, "metadata") or {}
-    spec = manifest["spec"] = _mapping(manifest, "spec") or {}
-    present = _string(metadata, "namespace", "metadata")
+    manifest = {"apiVersion": "batch/v1", "kind": "CronJob", **_plain(_read(template).members)}
+    reader = _Reader(manifest)
+    _check_cron_job(reader)
+    metadata = reader.mapping("metadata")
+    present = metadata.string("namespace")
     namespace = operator_namespace or present or DEFAULT_OPERATOR_NAMESPACE
     check_name(namespace, "namespace", "operator_namespace" if operator_namespace else "metadata.namespace")
-    if (metadata.get("name"), present or namespace) != (state.cron_job_name, namespace):
-        manifest.pop("status", None)
-        for key in _SERVER_FIELDS:
-            metadata.pop(key, None)
-        foreign = _mapping(metadata, "annotations", "metadata") or {}
-        for key in (CONFIG_ANNOTATION, CLAIMS_ANNOTATION):
-            foreign.pop(key, None)
-    metadata["name"], metadata["namespace"] = state.cron_job_name, namespace
-    labels, annotations = _changes(state, metadata)
-    for key, changes in (("labels", labels), ("annotations", annotations)):
-        merged = {**(metadata.get(key) or {}), **changes}
-        metadata[key] = {name: value for name, value in merged.items() if value is not None}
-    spec["schedule"] = state.schedule.text
-    return manifest
+    labels, annotations, _ = metadata.mapping("labels"), metadata.mapping("annotations"), reader.mapping("spec")
+    if (metadata.members.get("name"), present or namespace) != (state.cron_job_name, namespace):
+        foreign = {"metadata": {**dict.fromkeys(_SERVER_FIELDS), "annotations": dict.fromkeys(_OTHERS_ANNOTATIONS)}}
+        manifest = merge_patch(manifest, {"status": None, **foreign})
+        annotations = _Reader(manifest).mapping("metadata").mapping("annotations")
+    changed_labels, changed_annotations = _changes(state, labels, annotations)
+    ours = {
+        "name": state.cron_job_name,
+        "namespace": namespace,
+        "labels": changed_labels,
+        "annotations": changed_annotations,
+    }
+    written: dict[str, Any] = merge_patch(manifest, {"metadata": ours, "spec": {"schedule": state.schedule.text}})
+    return written
 
 
 def patch_from_state(state: CronJobState, manifest: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -328,24 +347,22 @@ def patch_from_state(state: CronJobState, manifest: Mapping[str, Any]) -> dict[s
         StateTooLarge: The claims do not fit into the annotations of one object.
         KopiaMaintError: The manifest cannot be read, and should stay as it is.
     """
-    _check_cron_job(_object(manifest))
-    metadata = _mapping(manifest, "metadata") or {}
-    name = _required(metadata, "name", "metadata")
+    reader = _read(manifest)
+    _check_cron_job(reader)
+    metadata = reader.mapping("metadata")
+    name = metadata.required("name")
     if name != state.cron_job_name:
         raise RepositoryMismatch(f"{shown(name)} is not {state.cron_job_name}", path="metadata.name")
-    _repository_hash(metadata, _mapping(metadata, "labels", "metadata") or {})
-    spec = _mapping(manifest, "spec") or {}
-    changed: dict[str, Any] = {}
-    for key, changes in zip(("labels", "annotations"), _changes(state, metadata)):
-        if changes:
-            changed[key] = changes
+    labels, annotations = metadata.mapping("labels"), metadata.mapping("annotations")
+    _repository_hash(metadata, labels)
     patch: dict[str, Any] = {}
-    if changed:
-        patch["metadata"] = changed
-    if _established(spec) != state.schedule:
+    for key, changes in zip(("labels", "annotations"), _changes(state, labels, annotations)):
+        if changes:
+            patch.setdefault("metadata", {})[key] = changes
+    if _established(reader) != state.schedule:
         patch["spec"] = {"schedule": state.schedule.text}
-    if patch and metadata.get("resourceVersion") is not None:
-        patch.setdefault("metadata", {})["resourceVersion"] = metadata["resourceVersion"]
+    if patch and metadata.members.get("resourceVersion") is not None:
+        patch.setdefault("metadata", {})["resourceVersion"] = metadata.members["resourceVersion"]
     return patch or None
 
 
@@ -362,19 +379,18 @@ def merge_patch(target: Any, patch: Any) -> Any:
     return merged
 
 
-def _changes(state: CronJobState, metadata: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, str | None]]:
+def _changes(
+    state: CronJobState, labels: _Reader, annotations: _Reader
+) -> tuple[dict[str, str | None], dict[str, str | None]]:
     """Return which labels and annotations have to change, None for those that must go."""
-    labels = _mapping(metadata, "labels", "metadata") or {}
-    annotations = _mapping(metadata, "annotations", "metadata") or {}
-    wanted_labels, wanted_annotations = _owned(state, labels)
-    if annotations.get(CLAIMS_ANNOTATION) not in (None, wanted_annotations[CLAIMS_ANNOTATION]):
+    wanted_labels, wanted_annotations = _owned(state, labels.members)
+    if annotations.members.get(CLAIMS_ANNOTATION) not in (None, wanted_annotations[CLAIMS_ANNOTATION]):
         conflict = state.latest_conflict
-        about = SourceRef(conflict.namespace, conflict.name) if conflict and conflict.name else None
-        if _claims_from(annotations) == (state.claims, about):  # another layout of the same
+        if _claims_from(annotations) == (state.claims, conflict and conflict.source):  # another layout of the same
             del wanted_annotations[CLAIMS_ANNOTATION]
-    changes = _difference(labels, wanted_labels), _difference(annotations, wanted_annotations)
+    changes = _difference(labels.members, wanted_labels), _difference(annotations.members, wanted_annotations)
     if changes[1]:
-        _check_size(state, {**annotations, **changes[1]})
+        _check_size(state, {**annotations.members, **changes[1]})
     return changes
 
 
@@ -405,15 +421,15 @@ def _difference(present: Mapping[str, Any], wanted: Mapping[str, str | None]) ->
 
 def _render_claims(state: CronJobState) -> str:
     """Write the claims as sorted JSON, one source a line, so that ``kubectl describe`` shows a list."""
-    conflict = state.latest_conflict
-    about = f'"latestConflict":"{conflict.namespace}/{conflict.name}",' if conflict and conflict.name else ""
+    about = state.latest_conflict and state.latest_conflict.source
+    latest = f'"latestConflict":"{about}",' if about else ""
     by_namespace: dict[str, list[str]] = {}
     for source, claim in sorted(state.claims.items(), key=lambda item: (item[0].namespace, item[0].name)):
-        schedule = "null" if claim.schedule is None else json.dumps(claim.schedule.text)
+        schedule = "null" if claim.schedule is None else _quoted(claim.schedule.text)
         line = f'"{source.name}":[{schedule},"{format_time(claim.since)}"]'
         by_namespace.setdefault(source.namespace, []).append(line)
     blocks = [f'"{namespace}":{{\n' + ",\n".join(lines) + "}" for namespace, lines in by_namespace.items()]
-    return f'{{"version":{_CLAIMS_VERSION},{about}"claims":{{\n' + ",\n".join(blocks) + "}}"
+    return f'{{"version":{_CLAIMS_VERSION},{latest}"claims":{{\n' + ",\n".join(blocks) + "}}"
 
 
 def _check_size(state: CronJobState, annotations: Mapping[str, Any]) -> None:
@@ -444,50 +460,68 @@ def _check_size(state: CronJobState, annotations: Mapping[str, Any]) -> None:
 # --- reading one field -------------------------------------------------------
 
 
-def _object(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise InvalidManifest(f"a manifest must be a mapping, not {shown(value)}")
-    return value
+_ABSENT: Mapping[str, Any] = {}
 
 
-def _path(path: str, key: str) -> str:
-    if "/" in key:
-        return f"{path}[{key}]"
-    return f"{path}.{key}" if path else key
+def _read(manifest: Mapping[str, Any]) -> _Reader:
+    if not isinstance(manifest, Mapping):
+        raise InvalidManifest(f"a manifest must be a mapping, not {shown(manifest)}")
+    return _Reader(manifest)
 
 
-def _typed(parent: Mapping[str, Any], key: str, kind: type, article: str, path: str = "") -> Any:
-    """Return a member of *parent*, None where it is absent or null, if it is of this type."""
-    value = parent.get(key)
-    if value is not None and (not isinstance(value, kind) or kind is int and isinstance(value, bool)):
-        raise InvalidManifest(f"must be {article}, not {shown(value)}", path=_path(path, key))
-    return value
+class _Reader:
+    """
+    A mapping inside a manifest that knows where it stands: every refusal has the field's path.
 
+    An absent or null mapping reads as an empty one, ``_ABSENT``.
+    """
 
-def _mapping(parent: Mapping[str, Any], key: str, path: str = "") -> Any:
-    return _typed(parent, key, Mapping, "a mapping", path)
+    __slots__ = ("members", "path")
 
+    def __init__(self, members: Mapping[str, Any], path: str = "") -> None:
+        self.members = members
+        self.path = path
 
-def _string(parent: Mapping[str, Any], key: str, path: str = "", *, variables: bool = True) -> str | None:
-    value: str | None = _typed(parent, key, str, "a string", path)
-    if variables and value is not None and "${" in value:
-        raise InvalidManifest(
-            f"{shown(value)} holds a variable that was not substituted:"
-            " give the rendered manifests, as 'kustomize build' with 'flux envsubst' or the cluster have them",
-            path=_path(path, key),
-        )
-    return value
+    def at(self, key: str) -> str:
+        if "/" in key:
+            return f"{self.path}[{key}]"
+        return f"{self.path}.{key}" if self.path else key
 
+    def get(self, key: str, kind: type | tuple[type, ...], article: str) -> Any:
+        """Return a member, None where it is absent or null, if it is of this type."""
+        value = self.members.get(key)
+        if value is not None and (not isinstance(value, kind) or kind is int and isinstance(value, bool)):
+            raise InvalidManifest(f"must be {article}, not {shown(value)}", path=self.at(key))
+        return value
 
-def _required(parent: Mapping[str, Any], key: str, path: str, *, variables: bool = True) -> str:
-    value = _string(parent, key, path, variables=variables)
-    if not value:
-        raise InvalidManifest("is missing", path=_path(path, key))
-    return value
+    def mapping(self, key: str) -> _Reader:
+        value = self.get(key, (dict, Mapping), "a mapping")
+        return _Reader(_ABSENT if value is None else value, self.at(key))
 
+    def string(self, key: str, *, variables: bool = True) -> str | None:
+        value: str | None = self.get(key, str, "a string")
+        if variables and value is not None and "${" in value:
+            raise InvalidManifest(
+                f"{shown(value)} holds a variable that was not substituted:"
+                " give the rendered manifests, as 'kustomize build' with 'flux envsubst' or the cluster have them",
+                path=self.at(key),
+            )
+        return value
 
-def _name(parent: Mapping[str, Any], key: str, path: str, kind: str = "name") -> str:
-    return _within(_path(path, key), check_name, _required(parent, key, path), kind, kind)
+    def required(self, key: str, *, variables: bool = True) -> str:
+        value = self.string(key, variables=variables)
+        if not value:
+            raise InvalidManifest("is missing", path=self.at(key))
+        return value
+
+    def read(self, key: str, convert: Callable[..., T], *args: object, variables: bool = True) -> T:
+        """Return what *convert* makes of a member that must be there."""
+        value = self.required(key, variables=variables)
+        try:
+            return convert(value, *args)
+        except KopiaMaintError as error:
+            error.within(self.at(key))
+            raise
 
 
 def _within(path: str, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

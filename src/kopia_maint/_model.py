@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from enum import Enum
-from functools import cached_property
+from functools import cached_property, lru_cache
 from hashlib import sha256
 from json import dumps
 from typing import Any, TypeVar
@@ -55,10 +55,10 @@ def check_name(value: object, kind: str, what: str) -> str:
 
 def utc_seconds(value: datetime) -> datetime:
     """Return an aware datetime in UTC, cut to whole seconds, raise InvalidValue for anything else."""
+    if type(value) is datetime and value.tzinfo is timezone.utc:
+        return value.replace(microsecond=0) if value.microsecond else value
     if not isinstance(value, datetime):
         raise InvalidValue(f"a time must be a datetime, not {shown(value)}")
-    if value.tzinfo is timezone.utc and type(value) is datetime:
-        return value.replace(microsecond=0) if value.microsecond else value
     if value.utcoffset() is None:
         raise InvalidValue("a time must be aware: a naive datetime does not say which instant it is")
     try:
@@ -82,7 +82,7 @@ def parse_time(text: str) -> datetime:
 
 def format_time(value: datetime) -> str:
     """Write a time in UTC as Kubernetes does, such as ``2024-01-15T10:30:00Z``."""
-    return value.replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    return value.isoformat()[:19] + "Z"
 
 
 def _refuse(*_: object, **__: object) -> Any:
@@ -122,8 +122,14 @@ def _is(kind: type, *, optional: bool = False) -> Any:
     return check
 
 
-def _namespace(value: str) -> str:
+@lru_cache(maxsize=1024)
+def _known_namespace(value: str) -> str:
     return check_name(value, "namespace", "namespace")
+
+
+def _namespace(value: str) -> str:
+    """Check a namespace; there are few, with many sources each, so that one string serves them all."""
+    return _known_namespace(value) if type(value) is str else check_name(value, "namespace", "namespace")
 
 
 def _owner(value: str | None) -> str | None:
@@ -132,6 +138,10 @@ def _owner(value: str | None) -> str | None:
 
 def _name(value: str) -> str:
     return check_name(value, "name", "name")
+
+
+def _repository(value: str) -> str:
+    return check_name(value, "name", "repository")
 
 
 def _name_or_none(value: str | None) -> str | None:
@@ -183,7 +193,7 @@ class Repository:
         custom_ca: The CA configuration.
     """
 
-    secret_name: str = field(converter=_name)
+    secret_name: str = field(converter=_repository)
     custom_ca: CustomCA = field(factory=CustomCA, validator=_is(CustomCA))
 
     @cached_property
@@ -200,7 +210,7 @@ class Repository:
         return CRON_JOB_PREFIX + self.hash
 
 
-@frozen(order=True, weakref_slot=False)
+@frozen(order=True, cache_hash=True, weakref_slot=False)
 class SourceRef:
     """Which ReplicationSource: its namespace (the tenant) and its name."""
 
@@ -274,6 +284,11 @@ class Conflict:
     since: datetime = field(converter=utc_seconds)
     name: str | None = field(default=None, converter=_name_or_none)
     policy: str = field(default="first-wins", converter=_policy)
+
+    @property
+    def source(self) -> SourceRef | None:
+        """Who asked, where its name is known."""
+        return None if self.name is None else SourceRef(self.namespace, self.name)
 
     @property
     def message(self) -> str:

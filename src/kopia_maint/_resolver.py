@@ -16,12 +16,12 @@ repository. The latest conflict is derived anew by every decision.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import cast
+from typing import NamedTuple, cast
 
-from attrs import evolve, frozen
+from attrs import evolve
 
 from ._errors import InvalidValue, RepositoryMismatch, shown
 from ._model import (
@@ -31,6 +31,7 @@ from ._model import (
     CronJobState,
     FrozenMapping,
     Reconciliation,
+    Repository,
     Resolution,
     SourceRef,
     SourceRequest,
@@ -45,8 +46,7 @@ from ._schedule import DEFAULT_SCHEDULE, Schedule
 _FIRST_WINS = FirstWins()
 
 
-@frozen
-class Rule:
+class Rule(NamedTuple):
     """
     One row of the table that ``resolve`` follows.
 
@@ -103,13 +103,13 @@ def resolve(
     _check_policy(policy)
     _check(current, request)
     draft = _Draft(current, policy)
-    verdict = draft.submit(request, now).verdict
-    state = draft.state()
-    if state is None:
-        return Resolution(request=request, current=current, desired=None, verdict=verdict, conflict=None)
-    desired = _settled(state, _rejected(state, policy), policy, _inherited(current))
-    conflict = _conflict(desired, request.source, policy) if verdict is Verdict.REJECTED else None
-    return Resolution(request=request, current=current, desired=desired, verdict=verdict, conflict=conflict)
+    rule = draft.submit(request, now)
+    desired, conflict = draft.state(), None
+    if desired is not None:
+        desired = _settled(desired, _rejected(desired, policy), policy, _inherited(current))
+        if rule is REFUSED:
+            conflict = _conflict(desired, request.source, policy)
+    return Resolution(request=request, current=current, desired=desired, verdict=rule.verdict, conflict=conflict)
 
 
 def reconcile(
@@ -157,7 +157,7 @@ def reconcile(
         draft.submit(request, now)
     state = draft.state()
     if state is not None and (enabled or unread):
-        rejected = set(_rejected(state, policy))
+        rejected = frozenset(_rejected(state, policy))
         desired = _settled(state, rejected, policy)
         verdicts.update((source, _standing(source, desired, rejected)) for source in desired.claims)
         conflicts = tuple(_conflict(desired, source, policy) for source in sorted(rejected, key=_by_name))
@@ -258,19 +258,18 @@ def hand_over(current: CronJobState, namespace: str, *, policy: Policy = _FIRST_
 class _Draft:
     """A state while requests are applied to it: claims are copied once, at the first change, not for each request."""
 
-    __slots__ = ("claims", "counts", "current", "name", "owner", "policy", "repository", "schedule")
+    __slots__ = ("claims", "counts", "current", "owner", "policy", "repository", "schedule")
 
     def __init__(self, current: CronJobState | None, policy: Policy) -> None:
         self.current = current
         self.policy = policy
         self.counts: FrozenMapping[Schedule, int] | None = None
+        self.repository: Repository | None = None  # known once there is news
         if current is None:
-            self.schedule, self.owner, self.repository, self.name = None, None, "", None
+            self.schedule, self.owner = None, None
             self.claims: Mapping[SourceRef, Claim] = Claims()
         else:
-            self.schedule, self.owner = current.schedule, current.owner
-            self.repository, self.name = current.repository_hash, current.repository_name
-            self.claims = current.claims
+            self.schedule, self.owner, self.claims = current.schedule, current.owner, current.claims
 
     def keep(self, sources: AbstractSet[SourceRef]) -> None:
         """Drop the claims of all but *sources*."""
@@ -280,10 +279,10 @@ class _Draft:
     def submit(self, request: SourceRequest, now: datetime) -> Rule:
         """Apply one request, and return the rule that it fell under."""
         known = self.claims.get(request.source)
-        news = request.enabled and (known is None or known.schedule != request.schedule)
+        news = request.enabled and (known is None or not _same(known.schedule, request.schedule))
         if news:
             self._change(request.source, Claim(request.schedule, now))
-            self.repository, self.name = request.repository.hash, request.repository.secret_name
+            self.repository = request.repository
         elif known is not None and not request.enabled:
             self._change(request.source, None)
         rule = self._rule(request, news)
@@ -298,7 +297,7 @@ class _Draft:
             return STAYS_AWAY if self.schedule is None else WITHDRAWS
         if self.schedule is None:
             return CREATES
-        agrees = request.schedule is None or request.schedule == self.schedule
+        agrees = request.schedule is None or _same(request.schedule, self.schedule)
         if self.owner is None:
             return TAKES_UP if agrees else TAKES_OVER
         if agrees:
@@ -336,39 +335,57 @@ class _Draft:
 
     def _build(self) -> CronJobState:
         assert self.schedule is not None
-        return CronJobState(self.repository, self.schedule, self.owner, self.claims, repository_name=self.name)
+        name: str | None
+        if self.repository is not None:
+            identity, name = self.repository.hash, self.repository.secret_name
+        else:
+            assert self.current is not None
+            identity, name = self.current.repository_hash, self.current.repository_name
+        return CronJobState(identity, self.schedule, self.owner, self.claims, repository_name=name)
 
     def state(self) -> CronJobState | None:
         """Return what became of the state, its latest conflict still to be settled; the current one if nothing did."""
         current = self.current
         if self.schedule is None:
             return None
-        if current is None or self.claims is not current.claims:
+        if (
+            current is None
+            or self.claims is not current.claims
+            or self.schedule is not current.schedule
+            or self.owner is not current.owner
+        ):
             return self._build()
-        return current if (self.owner, self.schedule) == (current.owner, current.schedule) else self._build()
+        return current
 
 
 # --- what follows from a state -----------------------------------------------
 
 
-def _rejected(state: CronJobState, policy: Policy) -> Iterator[SourceRef]:
-    """Yield the sources whose claim differs from what stands, and may not replace it."""
+def _same(one: Schedule | None, other: Schedule | None) -> bool:
+    """Return whether two schedules mean the same; most are one object, as parsed ones are kept."""
+    return one is other or one == other
+
+
+def _rejected(state: CronJobState, policy: Policy) -> list[SourceRef]:
+    """Return the sources whose claim differs from what stands, and may not replace it."""
     established = state.schedule
+    rejected = []
     for source, claim in state.claims.items():
         wanted = claim.schedule
         if wanted is None or wanted is established or wanted == established:
             continue
         if not policy.permits(state, source):
-            yield source
+            rejected.append(source)
+    return rejected
 
 
 def _settled(
-    state: CronJobState, rejected: Iterable[SourceRef], policy: Policy, inherited: Conflict | None = None
+    state: CronJobState, rejected: Collection[SourceRef], policy: Policy, inherited: Conflict | None = None
 ) -> CronJobState:
     """Return *state* with its latest conflict: that of the rejected claims, or else the inherited one if it stands."""
-    latest = max(rejected, key=lambda source: (state.claims[source].since, _by_name(source)), default=None)
     conflict = None
-    if latest is not None:
+    if rejected:
+        latest = max(rejected, key=lambda source: (state.claims[source].since, _by_name(source)))
         conflict = _conflict(state, latest, policy)
     elif (
         inherited is not None
@@ -414,7 +431,7 @@ def _standing(source: SourceRef, state: CronJobState, rejected: Collection[Sourc
 
 
 def _check_policy(policy: Policy) -> None:
-    if isinstance(policy, type) or not callable(getattr(policy, "permits", None)):
+    if policy is not _FIRST_WINS and (isinstance(policy, type) or not callable(getattr(policy, "permits", None))):
         raise InvalidValue(
             f"a policy must have a method permits, {shown(policy)} has not (a class in place of its value?)"
         )

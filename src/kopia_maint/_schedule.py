@@ -20,8 +20,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone, tzinfo
-from functools import cached_property, lru_cache
-from heapq import merge
+from functools import lru_cache
 from itertools import groupby, islice
 
 from attrs import field, frozen
@@ -48,33 +47,30 @@ _SPACE = "\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u30
 _SPACES = re.compile(f"[{_SPACE}]+")
 _UNPRINTABLE = re.compile(r"[^ -~]")
 _INTEGER = re.compile(r"[+-]?[0-9]+")
-_FOREIGN = re.compile(r"\w+#\d+|L?W|L(-\d+)?|\d+[LW]|[A-Z]{3}L", re.IGNORECASE | re.ASCII)
 _DURATION_PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)")
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 
 
-@frozen
 class _Bounds:
-    """One field of a schedule: its name, the integers it may hold, and names for them."""
+    """One field of a schedule: the integers from *low* to *high*, and words for them."""
 
-    name: str
-    low: int
-    high: int
-    names: dict[str, int] = field(factory=dict)
+    def __init__(self, name: str, low: int, high: int, words: str = "") -> None:
+        self.name, self.low, self.high = name, low, high
+        self.bits = (1 << high + 1) - (1 << low)
+        self.words = words.split()
+        self.values = {str(value): value for value in range(low, high + 1)}
+        self.values |= {word: value for value, word in enumerate(self.words, low)}
+        # The bits of what most items are: a star, or one value.
+        self.plain = {"*": self.bits | STAR, "?": self.bits | STAR}
+        self.plain |= {text: 1 << value for text, value in self.values.items()}
 
-    @cached_property
-    def bits(self) -> int:
-        return (1 << self.high + 1) - (1 << self.low)
 
-
-_MONTHS = "jan feb mar apr may jun jul aug sep oct nov dec".split()
-_WEEKDAYS = "sun mon tue wed thu fri sat".split()
 FIELDS = (
     _Bounds("minute", 0, 59),
     _Bounds("hour", 0, 23),
     _Bounds("day-of-month", 1, 31),
-    _Bounds("month", 1, 12, {name: number for number, name in enumerate(_MONTHS, 1)}),
-    _Bounds("day-of-week", 0, 6, {name: number for number, name in enumerate(_WEEKDAYS)}),
+    _Bounds("month", 1, 12, "jan feb mar apr may jun jul aug sep oct nov dec"),
+    _Bounds("day-of-week", 0, 6, "sun mon tue wed thu fri sat"),
 )
 _DESCRIPTORS = {
     "@yearly": "0 0 1 1 *",
@@ -111,8 +107,8 @@ class Schedule:
     canonical: str = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        read = fields(self.text)  # first: it refuses what is too long before anything is done with it
-        object.__setattr__(self, "text", fold(str.__str__(self.text)))
+        text, read = _read(self.text)
+        object.__setattr__(self, "text", text)
         object.__setattr__(self, "canonical", _canonical(read))
 
     @staticmethod
@@ -177,23 +173,35 @@ def fields(text: str) -> tuple[int, ...] | int:
     Raises:
         InvalidSchedule: See :meth:`Schedule.parse`.
     """
-    if type(text) is not str:
-        if not isinstance(text, str):
-            raise InvalidSchedule(f"a schedule must be a string, not {shown(text)}")
-        text = str.__str__(text)
+    return _read(text)[1]
+
+
+_parse = lru_cache(maxsize=4096)(Schedule)
+
+
+def fold(text: str) -> str:
+    """Return *text* with white space folded, as Go understands white space."""
+    return _SPACES.sub(" ", text).strip(" ")
+
+
+def _read(text: str) -> tuple[str, tuple[int, ...] | int]:
+    """Return *text* with white space folded, and what it says."""
+    if not isinstance(text, str):
+        raise InvalidSchedule(f"a schedule must be a string, not {shown(text)}")
     if len(text) > MAX_LENGTH:
         raise InvalidSchedule(
             f"the schedule has {len(text)} characters, at most {MAX_LENGTH} are allowed", code="too-long"
         )
-    if "TZ" in text:
-        at = text.index("TZ")
+    text = str.__str__(text)  # of a subclass, the characters only
+    folded = fold(text)
+    if "TZ" in folded:
+        at = folded.index("TZ")
         raise _fault(
             "a schedule may not name a time zone (TZ or CRON_TZ), Kubernetes refuses it",
             (at, at + 2),
             "leave it out: a CronJob has spec.timeZone for it",
             code="time-zone",
         )
-    folded = fold(text)
     if found := _UNPRINTABLE.search(folded):
         raise _fault(
             f"character U+{ord(found[0]):04X} at position {found.start() + 1} is not printable ASCII",
@@ -201,7 +209,7 @@ def fields(text: str) -> tuple[int, ...] | int:
             code="unprintable",
         )
     if text.startswith("@"):
-        return _descriptor(text)
+        return folded, _descriptor(text)
     parts = folded.split(" ") if folded else []
     if len(parts) != len(FIELDS):
         hint = "Kubernetes has no field for seconds or years: leave it out" if len(parts) in (6, 7) else ""
@@ -215,15 +223,7 @@ def fields(text: str) -> tuple[int, ...] | int:
     for part, bounds in zip(parts, FIELDS):
         bits.append(_field(part, bounds, position))
         position += len(part) + 1
-    return tuple(bits)
-
-
-_parse = lru_cache(maxsize=4096)(Schedule)
-
-
-def fold(text: str) -> str:
-    """Return *text* with white space folded, as Go understands white space."""
-    return _SPACES.sub(" ", text).strip(" ")
+    return folded, tuple(bits)
 
 
 def _fault(message: str, span: tuple[int, int], hint: str = "", code: str = "syntax") -> InvalidSchedule:
@@ -240,7 +240,7 @@ def _field(text: str, bounds: _Bounds, position: int) -> int:
     bits = 0
     for item in text.split(","):
         if item:
-            bits |= _item(item, bounds, position)
+            bits |= bounds.plain.get(item) or _item(item, bounds, position)
         position += len(item) + 1
     return bits
 
@@ -254,10 +254,10 @@ def _item(item: str, bounds: _Bounds, position: int) -> int:
 
     def integer(text: str) -> int:
         if not _INTEGER.fullmatch(text):
-            names = f", or {', '.join(bounds.names)}" if bounds.names else ""
+            names = f", or {', '.join(bounds.words)}" if bounds.words else ""
             hint = (
                 "L, W and # are other cron dialects'; every month has the days 1 to 28"
-                if _FOREIGN.fullmatch(item)
+                if re.fullmatch(r"(?ai)\w+#\d+|L?W|L(-\d+)?|\d+[LW]|[A-Z]{3}L", item)
                 else ""
             )
             raise fault(f"{shown(text)} is not a number from {bounds.low} to {bounds.high}{names}", hint)
@@ -267,7 +267,7 @@ def _item(item: str, bounds: _Bounds, position: int) -> int:
         return number
 
     def number(text: str) -> int:
-        found = bounds.names.get(text.lower())
+        found = bounds.values.get(text.lower())
         return integer(text) if found is None else found
 
     span, *steps = item.split("/")
@@ -364,7 +364,7 @@ def _canonical(read: tuple[int, ...] | int) -> str:
     days = _days(*read[2:])
     if not minutes or not hours or days is None:
         return _NEVER
-    return " ".join(_spell(bits, bounds) for bits, bounds in zip((minutes, hours, *days), FIELDS))
+    return " ".join(map(_spell, (minutes, hours, *days), FIELDS))
 
 
 def _days(days: int, months: int, weekdays: int) -> tuple[int, int, int] | None:
@@ -373,10 +373,9 @@ def _days(days: int, months: int, weekdays: int) -> tuple[int, int, int] | None:
     days, months, weekdays = days & _DAYS, months & _ALL_MONTHS, weekdays & _ALL_WEEKDAYS
     if not months:
         return None
-    longest = next(length for group, length in _MONTH_LENGTHS if months & group)
-    days &= longest
-    if days == longest:
-        days = _DAYS
+    if days != _DAYS:
+        longest = next(length for group, length in _MONTH_LENGTHS if months & group)
+        days = _DAYS if days & longest == longest else days & longest
     if either and (days == _DAYS or weekdays == _ALL_WEEKDAYS):
         return _DAYS, months, _ALL_WEEKDAYS  # one of the two always matches
     if either and days and weekdays:
@@ -391,6 +390,7 @@ def _days(days: int, months: int, weekdays: int) -> tuple[int, int, int] | None:
     return days, months, weekdays
 
 
+@lru_cache(maxsize=1024)
 def _spell(bits: int, bounds: _Bounds) -> str:
     """Spell a set of numbers: ``*`` for all, otherwise ascending, three or more in a row as a range."""
     if bits == bounds.bits:
@@ -434,7 +434,9 @@ def _runs(canonical: str, start: datetime, tz: tzinfo) -> Iterator[datetime]:
 
 def _walls(canonical: str, start: datetime) -> Iterator[datetime]:
     """Yield every matching wall-clock time from *start* on, *start* included, labelled UTC."""
-    from croniter import croniter  # late: it takes longer to import than all the rest
+    from heapq import merge  # late, as croniter, which takes longer to import than all the rest
+
+    from croniter import croniter
 
     minutes, hours, days, months, weekdays = canonical.split()
     if "*" not in (days, weekdays):  # either matches: apart, for croniter gives up on both where one has no more dates
