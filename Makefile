@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint types contracts check format schedules vectors oldest package clean
+.PHONY: help demo test lint types contracts check format schedules vectors bench oldest package clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -41,6 +41,9 @@ schedules: $(VENV)/.dev ## Compare a million schedules with the parser that Kube
 vectors: $(VENV)/.dev ## Write the generated conformance vectors again
 	$(BIN)/python -m tests.vectors
 
+bench: $(VENV)/.bench ## Measure what it costs, against what a reader knows
+	$(BIN)/python -m tests.benchmarks
+
 oldest: ## Pass the tests with the oldest dependencies that are allowed
 	$(PYTHON) -m venv $(VENV)-oldest
 	$(VENV)-oldest/bin/python -m pip install --quiet --upgrade pip
@@ -69,4 +72,8 @@ $(VENV)/.demo: $(VENV)/bin/python pyproject.toml
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[cli,testing]' --group dev
+	@touch $@ $(VENV)/.demo
+
+$(VENV)/.bench: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[cli]' --group bench
 	@touch $@ $(VENV)/.demo

@@ -28,6 +28,13 @@ def test_repositories_are_kept_apart() -> None:
     assert all(each.action is Action.CREATE for each in answer.values())
 
 
+def test_a_repository_with_a_cron_job_and_sources_is_planned_once() -> None:
+    """Its state and its requests meet."""
+    state = established("team-a/a")
+    answer = plan([state], [ask("team-a/a")], now=LATER)
+    assert [(each.current, each.desired) for each in answer.values()] == [(state, state)]
+
+
 def test_a_source_that_moved_leaves_its_old_repository() -> None:
     """It counts in the new repository only; the old CronJob goes with its last source."""
     answer = plan([established("team-a/a")], [ask("team-a/a", repository=OTHER)], now=LATER)

@@ -16,6 +16,7 @@ from kopia_maint import (
     Repository,
     RepositoryMismatch,
     Schedule,
+    SourceRef,
     Verdict,
     hand_over,
     reconcile,
@@ -166,10 +167,11 @@ def test_the_latest_conflict_is_the_latest_and_ties_go_to_the_greatest() -> None
     assert after.latest_conflict.namespace == "team-b"
 
 
-def test_another_repository_is_an_error_not_a_verdict() -> None:
+@pytest.mark.parametrize("secret", ["another-secret", "some-secret"])  # hashes below and above the state's
+def test_another_repository_is_an_error_not_a_verdict(secret: str) -> None:
     """A request for another repository than the state's is refused, and the error names the source."""
-    with pytest.raises(RepositoryMismatch, match="another-secret") as caught:
-        resolve(state(), ask("team-a/source-a", repository=Repository("another-secret")), now=NOW)
+    with pytest.raises(RepositoryMismatch, match=secret) as caught:
+        resolve(state(), ask("team-a/source-a", repository=Repository(secret)), now=NOW)
     assert caught.value.source == source("team-a/source-a")
 
 
@@ -213,6 +215,18 @@ def test_hand_over_establishes_the_latest_claim_of_the_new_owner() -> None:
     assert (after.owner, after.schedule, after.claims) == ("team-b", SIX, before.claims)
     assert after.latest_conflict is not None
     assert after.latest_conflict.namespace == "team-a"
+
+
+@pytest.mark.parametrize(("namespace", "schedule"), [("team-a", FOUR), ("team-c", SIX)])
+def test_hand_over_hears_the_new_owner_and_nobody_else(namespace: str, schedule: Schedule) -> None:
+    """Claims of other namespaces, later ones and greater or smaller names among them, do not count."""
+    claims = {
+        source("team-a/x"): Claim(FOUR, NOW),
+        source("team-b/x"): Claim(Schedule.parse("@hourly"), MUCH_LATER),
+        source("team-c/x"): Claim(SIX, NOW),
+    }
+    after = hand_over(evolve(state("team-b"), claims=claims), namespace)
+    assert (after.owner, after.schedule) == (namespace, schedule)
 
 
 def test_hand_over_ties_go_to_the_greatest_name() -> None:
@@ -305,6 +319,14 @@ def test_an_unreadable_source_stands_as_it_is() -> None:
     assert (answer.opened, answer.closed) == ((), ())
 
 
+@pytest.mark.parametrize("unreadable", [(), [source("team-z/unknown")]])
+def test_what_nobody_changed_is_the_same_state(unreadable: list[SourceRef]) -> None:
+    """Whoever is listed asks for what it asked for: not an equal state comes back, but the one that was given."""
+    requests = [ask("team-a/source-a"), ask("team-b/source-b", "0 4 * * *")]
+    before = reconcile(None, requests, now=NOW).desired
+    assert reconcile(before, requests, now=LATER, unreadable=unreadable).desired is before
+
+
 def test_an_unreadable_source_creates_nothing() -> None:
     """There is no CronJob for a source that nobody can read."""
     answer = reconcile(None, [], now=NOW, unreadable=[source("team-a/source-a")])
@@ -325,9 +347,11 @@ def test_a_source_listed_twice_is_an_error(requests: list, unreadable: list, mes
 
 
 def test_two_repositories_are_an_error() -> None:
-    """`reconcile` is for one repository; `plan` keeps several apart."""
-    with pytest.raises(RepositoryMismatch, match="two repositories"):
-        reconcile(None, [ask("team-a/a"), ask("team-a/b", repository=Repository("other"))], now=NOW)
+    """`reconcile` is for one repository, in whatever order they come; `plan` keeps several apart."""
+    requests = [ask("team-a/a"), ask("team-a/b", repository=Repository("other"))]
+    for listed in (requests, requests[::-1]):
+        with pytest.raises(RepositoryMismatch, match="two repositories"):
+            reconcile(None, listed, now=NOW)
 
 
 @pytest.mark.parametrize(

@@ -306,7 +306,7 @@ def _descriptor(text: str) -> tuple[int, ...] | int:
         nanoseconds = _duration(text[7:])
         if nanoseconds is None:
             raise _fault(
-                f"{shown(text[7:])} is not a Go duration, such as 90m or 1h30m",
+                f"{shown(text[7:])} is not a Go duration, such as 90m or 1h30m, of at most 2562047h",
                 (7, len(text)),
                 "the largest unit is h" if re.search(r"[0-9][dwy]", text) else "",
             )
