@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint types contracts check format schedules vectors bench oldest package clean
+.PHONY: help demo test lint types contracts check docs diagrams format schedules vectors bench oldest package clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -29,7 +29,14 @@ types: $(VENV)/.dev
 contracts: $(VENV)/.dev ## What may import what
 	$(BIN)/lint-imports
 
-check: lint types contracts test ## Everything that CI asks for
+check: lint types contracts docs test ## Everything that CI asks for
+
+docs: $(VENV)/.docs ## Build the pages into docs/_build
+	$(BIN)/sphinx-build -W --keep-going -n -q -b html docs docs/_build
+	@echo "open docs/_build/index.html"
+
+diagrams: $(VENV)/.dev ## Draw the diagrams of the pages again, from what the code says of itself
+	$(BIN)/python -m tests.diagrams
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix
@@ -59,7 +66,7 @@ package: $(VENV)/.dev ## Build the wheel and the sdist, and install the wheel in
 	cd / && $(abspath $(VENV)-package)/bin/python -c "import kopia_maint; print(kopia_maint.__version__)"
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-package dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-oldest $(VENV)-package dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer is needed; name one with make PYTHON=..."; exit 1; }
@@ -68,6 +75,10 @@ $(VENV)/bin/python:
 
 $(VENV)/.demo: $(VENV)/bin/python pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[cli]'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[testing]' --group docs
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
