@@ -99,3 +99,22 @@ def test_bad_usage(arguments: list[str]) -> None:
     status, lines = explain(*arguments)
     assert status == 2
     assert "Error" in lines[-1]
+
+
+def test_an_unquoted_schedule_is_recognized() -> None:
+    """The shell has taken it apart, and put file names in: to say that an argument is unexpected would not help."""
+    status, lines = explain("0", "2", "README.md", "src", "*")
+    assert status == 2
+    assert "quote it, as in kopia-maint explain '0 2 * * *'" in " ".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("zone", "hint"),
+    [("utc", "'utc' is not a known time zone; UTC is"), ("europe/berlin", "Europe/Berlin is"), ("x", "")],
+)
+def test_a_zone_that_is_nearly_known_is_named(zone: str, hint: str) -> None:
+    """Files of zones have capitals, people often have not."""
+    status, lines = explain("@daily", f"--tz={zone}")
+    assert status == 2
+    assert hint in lines[-1]
+    assert lines[-1].endswith("is" if hint else "is not a known time zone")

@@ -61,7 +61,9 @@ def test_a_text_that_only_looks_like_a_marker_does_not_split(tmp_path: Path) -> 
     assert found[0].value["text"] == " ---no marker "
 
 
-@pytest.mark.parametrize("text", ["", "\n", "# nothing\n", "---\n---\n", "null\n", "{}\n", "\ufeff"])
+@pytest.mark.parametrize(
+    "text", ["", "\n", "# nothing\n", "---\n---\n", "null\n", "{}\n", "\ufeff", "{kind: List, items: null}"]
+)
 def test_empty_input_holds_nothing(tmp_path: Path, text: str) -> None:
     """Empty files, comments, null and {} are no objects and no problems."""
     assert read(tmp_path, text) == []
@@ -207,7 +209,7 @@ def test_lists_are_taken_apart(tmp_path: Path) -> None:
     """Each item of a List, nested or not, is an object with its own path."""
     item = {"kind": "ReplicationSource", "metadata": {"name": "a"}}
     found = read(tmp_path, json.dumps({"kind": "List", "items": [item, {"kind": "List", "items": [None, item]}]}))
-    assert [it.path for it in found] == ["items[0]", "items[1].items[1]"]
+    assert [it.place.path for it in found] == ["items[0]", "items[1].items[1]"]
 
 
 def test_items_of_a_typed_list_get_its_kind(tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ import os
 import pty
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ import pytest
 
 pytest.importorskip("click")
 
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 
 from kopia_maint import (
     DEFAULT_SCHEDULE,
@@ -23,62 +22,13 @@ from kopia_maint import (
     Conflict,
     CronJobState,
     Schedule,
-    manifest_from_state,
-    reconcile,
     state_from_manifest,
 )
 from kopia_maint.cli import _yaml
 from kopia_maint.cli._main import cli
 
-from .helpers import NOW, REPOSITORY, ask, replication_source, source
-
-EXAMPLE = str(Path(__file__).parent.parent / "docs" / "examples" / "shared-repository")
-AT_NOW = ("--now", "2024-01-15T10:30:00Z")
-
-
-def wants(schedule: str, who: str = "team-a/source-a", repository: str = "shared-repo-secret") -> dict[str, Any]:
-    """Return the manifest of a source that asks for *schedule*."""
-    return replication_source(who, repository=repository, maintenanceCronJob={"schedule": schedule})
-
-
-def cron_job(state: CronJobState | None = None, **spec: Any) -> dict[str, Any]:
-    """Return a CronJob; without a state, one on which team-a's claim for 02:00 is stored."""
-    if state is None:
-        state = reconcile(None, [ask("team-a/source-a", "0 2 * * *")], now=NOW).desired
-    assert state is not None
-    return manifest_from_state(state, {"spec": spec})
-
-
-def invoke(*args: str, given: str | bytes | None = None) -> Result:
-    """Run ``plan`` in this process."""
-    return CliRunner().invoke(cli, ["plan", *AT_NOW, *args], input=given, catch_exceptions=False)
-
-
-def documents(*objects: Mapping[str, Any] | str) -> str:
-    """Return manifests, and texts as they are, as one stream."""
-    return "\n---\n".join(it if isinstance(it, str) else json.dumps(it) for it in objects)
-
-
-def planned(*objects: Mapping[str, Any] | str, status: int = 0, options: tuple[str, ...] = ()) -> dict[str, Any]:
-    """Plan *objects* as JSON, and return it."""
-    result = invoke("--output", "json", *options, given=documents(*objects))
-    assert result.exit_code == status, result.output
-    answer: dict[str, Any] = json.loads(result.stdout)
-    return answer
-
-
-def only(answer: dict[str, Any]) -> dict[str, Any]:
-    """Return the one repository in a plan."""
-    assert len(answer["repositories"]) == 1, answer
-    repository: dict[str, Any] = answer["repositories"][0]
-    return repository
-
-
-def run(*args: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own."""
-    command = [sys.executable, "-c", "from kopia_maint.cli import main; main()", *args]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **kwargs)
-
+from .command_line import EXAMPLE, cron_job, documents, invoke, only, planned, run, wants
+from .helpers import NOW, REPOSITORY, replication_source, source
 
 # --- the renderings ----------------------------------------------------------
 
@@ -88,23 +38,24 @@ def test_the_table_shows_every_repository_and_every_conflict() -> None:
     result = invoke(EXAMPLE)
     assert result.exit_code == 1
     assert (
-        "\n".join(line.rstrip() for line in result.stdout.splitlines())
+        result.stdout.partition("What ends a conflict")[0]
         == """\
 Repositories
 
- Repository          Schedule   Owner   Namespaces      Next run    Action
- ─────────────────────────────────────────────────────────────────────────
- shared-repo-secret  0 2 * * *  team-a  team-a, team-b  2024-01-16  create
+ Repository          Schedule   Owner   Namespaces      Next run          Action
+ ───────────────────────────────────────────────────────────────────────────────
+ shared-repo-secret  0 2 * * *  team-a  team-a, team-b  2024-01-16        create
                                                         02:00 UTC
- team-c-repo-secret  @weekly    team-c  team-c          2024-01-21  create
+ team-c-repo-secret  @weekly    team-c  team-c          2024-01-21        create
                                                         00:00 UTC
 
 Conflicts
 
- Repository          Source           Asks for   Since       What stands
- ──────────────────────────────────────────────────────────────────────────
- shared-repo-secret  team-b/source-b  0 4 * * *  2024-01-15  0 2 * * *
-                                                 10:30 UTC   (owner team-a)
+ Repository          Source           Asks for   Since           What stands
+ ───────────────────────────────────────────────────────────────────────────────
+ shared-repo-secret  team-b/source-b  0 4 * * *  2024-01-15      0 2 * * *
+                                                 10:30 UTC       (owner team-a)
+
 """
     )
 
@@ -121,6 +72,7 @@ def test_json_is_as_documented() -> None:
         "owner": "team-a",
         "namespaces": ["team-a", "team-b"],
         "action": "create",
+        "changes": [],
         "nextRun": "2024-01-16T02:00:00Z",
         "conflicts": [
             {
@@ -130,6 +82,19 @@ def test_json_is_as_documented() -> None:
                 "since": "2024-01-15T10:30:00Z",
                 "message": "Last conflict: Schedule '0 4 * * *' requested from namespace 'team-b'"
                 " at 2024-01-15T10:30:00Z (rejected - first-wins strategy)",
+                "nextSteps": {
+                    "agree": 'set spec.kopia.maintenanceCronJob.schedule to "0 2 * * *",'
+                    " or leave maintenanceCronJob out to have no preference",
+                    "disable": "set spec.kopia.maintenanceCronJob.enabled to false: maintenance goes on for as long as"
+                    " another source uses the repository",
+                    "ownRepository": "name another Secret in spec.kopia.repository: another repository has another"
+                    " schedule",
+                    "handOver": "kubectl patch cronjob kopia-maintenance-f11df99437a0f538 -n volsync-system"
+                    """ --type merge -p '{"metadata":{"annotations":{"volsync.backube/source-namespace":"team-b"}},"""
+                    """"spec":{"schedule":"0 4 * * *"}}'""",
+                },
+                "file": f"{EXAMPLE}/team-b.yaml",
+                "line": 12,
             }
         ],
     }
@@ -144,13 +109,29 @@ def test_yaml_is_what_the_next_plan_reads() -> None:
     assert [it["action"] for it in json.loads(result.stdout)["repositories"]] == ["none", "none"]
 
 
-def test_nothing_is_cut_at_80_columns(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Names as long as Kubernetes allows wrap, and no line is wider than 80."""
+@pytest.mark.parametrize("columns", [20, 40, 80, 200, 1000])
+def test_nothing_is_cut_whatever_the_width(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """Names as long as Kubernetes allows wrap, and no line is wider than the terminal where it could be narrower."""
     sources = documents(wants("0 2 * * *"), wants("0 4 * * *", f"z{'8' * 62}/{'9' * 253}"))
-    monkeypatch.setenv("COLUMNS", "80")
-    shown = invoke(given=sources).stdout
-    assert max(map(len, shown.splitlines())) == 80
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = invoke(given=sources).stdout.partition("What ends")[0]
+    assert max(map(len, shown.splitlines())) <= columns
     assert (shown.count("8"), shown.count("9")) == (2 * 62, 253)
+
+
+def test_words_are_kept_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long schedule breaks at its blanks; where the columns are too narrow for words, rows become lists."""
+    long = "0,5,10,15,20,25,30,35,40,45,50,55 0-23/2 1,15 jan,feb,mar,apr,may,jun mon-fri"
+    sources = documents(wants(long), wants("0 4 * * *", "team-b/source-b"))
+    words = {*long.split(), "shared-repo-secret", "team-b/source-b"}
+    for columns in (120, 80, 70, 60):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert words <= set(invoke(given=sources).stdout.split())
+    assert " Repository  shared-repo-secret\n Schedule    0,5,10," in invoke(given=sources).stdout
+    for columns in (40, 50):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        told = invoke(given=documents(cron_job(suspend=True), wants("0 2 * * *"))).stdout
+        assert REPOSITORY.cron_job_name in told.partition("Notes")[2].split()
 
 
 def test_user_text_is_not_read_as_mark_up() -> None:
@@ -179,20 +160,24 @@ def test_progress_is_shown_on_a_terminal_only(tmp_path: Path) -> None:
     command = [sys.executable, "-c", "from kopia_maint.cli import main; main()", "plan", EXAMPLE]
     subprocess.run(command, stderr=terminal, stdout=subprocess.DEVNULL, timeout=60, check=False)
     os.close(terminal)
-    assert b"Reading" in os.read(controller, 10_000)
+    told = os.read(controller, 10_000)
+    assert told.startswith(b"\rReading 0")
+    assert told.endswith(b"\r\x1b[K")
     os.close(controller)
     assert run("plan", EXAMPLE).stderr == ""
 
 
-def test_json_needs_neither_rich_nor_yaml() -> None:
-    """JSON to JSON, which has to be fast, loads neither the table's library nor YAML's."""
+def test_json_needs_no_yaml() -> None:
+    """JSON to JSON, which has to be fast, does not load YAML's library."""
     code = (
         "import sys; from kopia_maint.cli._main import run; status = run();"
-        "sys.exit(status or sorted({'rich', 'yaml'} & set(sys.modules)) or 0)"
+        "sys.exit(100 if 'yaml' in sys.modules else status)"
     )
     command = [sys.executable, "-c", code, "plan", "--output", "json"]
-    result = subprocess.run(command, input=documents(wants("0 2 * * *")), text=True, timeout=60, check=False)
-    assert result.returncode == 0
+    given = documents(wants("0 2 * * *"), wants("0 4 * * *", "team-b/b"))
+    result = subprocess.run(command, input=given, text=True, capture_output=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr) == (1, "")
+    assert "0 4 * * *" in result.stdout
 
 
 # --- exit status -------------------------------------------------------------
@@ -204,7 +189,7 @@ def test_exit_status_is_0_without_conflict() -> None:
     result = invoke(given="")
     assert (result.exit_code, result.stdout) == (
         0,
-        "Nothing to plan: no ReplicationSource with Kopia and no maintenance CronJob that could be read.\n",
+        "Nothing to plan: no ReplicationSource with Kopia and no maintenance CronJob that\ncould be read.\n",
     )
 
 
@@ -257,7 +242,7 @@ def test_a_terminal_is_not_waited_for() -> None:
     assert "give files or folders, or manifests on standard input" in result.stderr
 
 
-@pytest.mark.parametrize("missing", ["click", "rich", "yaml"])
+@pytest.mark.parametrize("missing", ["click", "cron_descriptor", "yaml"])
 def test_a_missing_dependency_is_a_hint(missing: str) -> None:
     """Installed without its extra, the command says in one line what to install."""
     code = f"import sys; sys.modules[{missing!r}] = None; from kopia_maint.cli import main; main()"
@@ -406,6 +391,7 @@ def test_other_objects_are_none_of_our_business() -> None:
     assert planned(other, restic, job, {"kind": 1}, {"kind": "CronJob"}, {"metadata": 1}) == {
         "repositories": [],
         "errors": [],
+        "notes": [],
     }
 
 
@@ -449,9 +435,9 @@ def test_cron_jobs_elsewhere_are_not_trusted() -> None:
     result = invoke("--output", "json", given=documents(forged, wants("0 2 * * *")))
     assert only(json.loads(result.stdout))["owner"] == "team-a"
     assert result.exit_code == 0
-    assert result.stderr == (
-        "note: 1 maintenance CronJob(s) outside namespace volsync-system passed over, such as team-b;"
-        " is --operator-namespace right?\n"
+    assert json.loads(result.stdout)["notes"][0]["message"] == (
+        "1 maintenance CronJob(s) outside namespace volsync-system passed over, such as in team-b;"
+        " is --operator-namespace right?"
     )
     assert only(planned(forged, options=("--operator-namespace", "team-b")))["owner"] == "team-b"
 
@@ -482,6 +468,7 @@ def test_a_repository_that_nobody_maintains_has_no_schedule() -> None:
         "owner": None,
         "namespaces": [],
         "action": "none",
+        "changes": [],
         "nextRun": None,
         "conflicts": [],
     }
@@ -533,10 +520,30 @@ def test_an_unknown_owner_is_said() -> None:
     """An adopted CronJob whose only source cannot be read has no owner yet."""
     objects = (cron_job(CronJobState(REPOSITORY.hash, DEFAULT_SCHEDULE, None, {})), wants("0 2 * *"))
     assert only(planned(*objects, status=2))["owner"] is None
-    assert " unknown " in invoke(given=documents(*objects)).stdout
+    assert "Owner       unknown" in invoke(given=documents(*objects)).stdout
 
 
 # --- CronJobs, written -------------------------------------------------------
+
+
+def test_the_yaml_is_in_the_usual_order(tmp_path: Path) -> None:
+    """Whatever the template's order: apiVersion, kind, metadata, spec."""
+    template = tmp_path / "template.yaml"
+    template.write_text("spec: {jobTemplate: {}}\nmetadata: {labels: {a: b}}\n")
+    result = invoke("--output", "yaml", "--template", str(template), given=documents(wants("0 2 * * *")))
+    assert [line for line in result.stdout.splitlines() if line[:1] not in "- "] == [
+        "apiVersion: batch/v1",
+        "kind: CronJob",
+        "metadata:",
+        "spec:",
+    ]
+    assert result.stderr == ""
+
+
+def test_yaml_that_kubernetes_would_refuse_is_noted() -> None:
+    """Without a template a new CronJob has nothing to run."""
+    result = invoke("--output", "yaml", given=documents(wants("0 2 * * *")))
+    assert result.stderr == ("note: without a job template Kubernetes refuses a CronJob: give one with --template\n")
 
 
 def test_what_others_wrote_on_a_cron_job_survives() -> None:

@@ -11,10 +11,11 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from attrs import frozen
+from attrs import evolve, field, frozen
 
 from .._errors import InvalidManifest, KopiaMaintError, shown
 from .._manifest import MAX_DEPTH, is_deep
@@ -23,8 +24,9 @@ STANDARD_INPUT = "-"
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 # Every object that concerns us holds one of these words. GitOps folders hold much else, Helm templates included.
-_WORDS = ("ReplicationSource", "kopia-maintenance")
+_WORDS = ("ReplicationSource", "kopia-maintenance", "KopiaMaintenance")
 _MAX_NESTED_LISTS = 10
+_MAX_LOOKED_UP = 2**20
 
 _CONTENT = re.compile(r"^(?!(?:---)?[ \t\r]*(?:#|$)|%)", re.MULTILINE)
 _SPACE = " \t\r\n"
@@ -38,12 +40,16 @@ class Place:
     Attributes:
         file: The file's path, or ``-``.
         document: The number of the document in the file, empty ones not counted; 0: the file as a whole.
-        line: The line where the document, or the fault in it, begins; 0: unknown.
+        line: The line where the document, or the field or fault in it, begins; 0: unknown.
+        path: The field path in the document, such as ``items[5]`` for an object in a list, or ``""``.
+        text: The document, to find its fields' lines in; it begins in ``line``.
     """
 
     file: str
     document: int = 0
     line: int = 0
+    path: str = ""
+    text: str = field(default="", eq=False, repr=False)
 
     def __str__(self) -> str:
         parts = ["standard input" if self.file == STANDARD_INPUT else self.file]
@@ -53,33 +59,44 @@ class Place:
             parts.append(f"line {self.line}")
         return ", ".join(parts)
 
+    def at(self, path: str) -> Place:
+        """Return the place of a field of the object that is here; its line is that of what is nearest above it."""
+        separator = "." if self.path and path and not path.startswith("[") else ""
+        path = nearest = f"{self.path}{separator}{path}"
+        line = self.line
+        # Nobody looks up a line of standard input, and long lists of a cluster are not worth the time.
+        if self.file != STANDARD_INPUT and len(self.text) <= _MAX_LOOKED_UP:
+            lines = _lines(self.text)
+            while nearest and nearest not in lines:
+                nearest = nearest[: max(nearest.rfind("."), nearest.rfind("["), 0)]
+            line += lines.get(nearest, 0)
+        return Place(self.file, self.document, line, path)
+
+
+@lru_cache(maxsize=4)
+def _lines(text: str) -> dict[str, int]:
+    from . import _yaml  # late: where nothing is wrong, JSON does without
+
+    return _yaml.lines(text)
+
 
 @frozen
 class Document:
-    """
-    One object.
-
-    Attributes:
-        place: Where it was read.
-        path: The field path to it, such as ``items[5]`` in a list, or ``""``.
-        value: The object.
-    """
+    """One object, and where it was read."""
 
     place: Place
-    path: str
     value: dict[str, Any]
 
 
 @frozen
 class Problem:
-    """What is wrong with the input, where, and in which field."""
+    """What is wrong with the input, and where."""
 
     place: Place
     message: str
-    path: str = ""
 
     def __str__(self) -> str:
-        return ": ".join(part for part in (str(self.place), self.path, self.message) if part)
+        return ": ".join(part for part in (str(self.place), self.place.path, self.message) if part)
 
 
 def documents(paths: Iterable[str]) -> Iterator[Document | Problem]:
@@ -126,9 +143,9 @@ def _file(path: str, *, scanned: bool = False) -> Iterator[Document | Problem]:
         return
     number = 0
     for first_line, part in _parts(text):
-        for line, value in _values(part, is_json=path.lower().endswith(".json")):
+        for line, text, value in _values(part, is_json=path.lower().endswith(".json")):
             number += 1
-            place = Place(path, number, first_line + line)
+            place = Place(path, number, first_line + line, text=text)
             if isinstance(value, KopiaMaintError):
                 yield Problem(place, value.message)
             else:
@@ -148,43 +165,39 @@ def _parts(text: str) -> Iterator[tuple[int, str]]:
             start = end
 
 
-def _values(part: str, *, is_json: bool) -> Iterator[tuple[int, Any]]:
-    """Yield each value in *part*, an error for one that cannot be read, and the line that it begins in, from 0."""
+def _values(part: str, *, is_json: bool) -> Iterator[tuple[int, str, Any]]:
+    """Yield each value in *part*, or an error for one that cannot be read, behind its first line, from 0, and text."""
     content = _CONTENT.search(part)
     if content is None:
         return
-    start = _skip_space(part, 3 if part.startswith("---") else 0)
-    if is_json or part[start] in "{[":
-        line = counted = values = 0
+    position = _skip_space(part, 3 if part.startswith("---") else 0)
+    if is_json or part[position] in "{[":
+        line = part.count("\n", 0, position)
+        start = position
         try:
-            for position, value in _json_values(part, start):
-                line, counted, values = line + part.count("\n", counted, position), position, values + 1
-                yield line, value
+            while position < len(part):
+                value, end = json.JSONDecoder().raw_decode(part, position)
+                yield line, part[position:end], value
+                line += part.count("\n", position, end)
+                position = _skip_space(part, end)
+                line += part.count("\n", end, position)
             return
         except (ValueError, RecursionError) as error:
-            if is_json or values:
+            if is_json or position > start:
                 reason = "it nests too deeply" if isinstance(error, RecursionError) else getattr(error, "msg", error)
-                yield getattr(error, "lineno", line + 1) - 1, InvalidManifest(f"is not JSON: {reason}")
+                yield getattr(error, "lineno", line + 1) - 1, "", InvalidManifest(f"is not JSON: {reason}")
                 return
             # A flow mapping, or a template: YAML's reader has the better message.
     from . import _yaml  # late: JSON does without
 
     line = part.count("\n", 0, content.start())
     try:
-        yield line, _yaml.read(part)
+        yield line, part[content.start() :], _yaml.read(part)
     except _yaml.InvalidYaml as error:
         if "{{" in part:
             error.message += " (a Helm template? give the rendered manifests)"
         # What is missing at the end is missed in the last line, not in the one after it.
-        yield line if error.line is None else min(error.line, part.rstrip().count("\n")), error
-
-
-def _json_values(text: str, position: int) -> Iterator[tuple[int, Any]]:
-    decoder = json.JSONDecoder()
-    while position < len(text):
-        value, end = decoder.raw_decode(text, position)
-        yield position, value
-        position = _skip_space(text, end)
+        yield line if error.line is None else min(error.line, part.rstrip().count("\n")), "", error
 
 
 def _skip_space(text: str, position: int) -> int:
@@ -194,32 +207,32 @@ def _skip_space(text: str, position: int) -> int:
 
 
 def _objects(
-    place: Place, value: Any, path: str = "", inherited: dict[str, Any] | None = None, nested: int = 0
+    place: Place, value: Any, inherited: dict[str, Any] | None = None, nested: int = 0
 ) -> Iterator[Document | Problem]:
     """Yield the object, or those in it where it is a list. What lists leave out of their items is *inherited*."""
     if value is None or value == {}:
         return
     if not isinstance(value, dict):
-        yield Problem(place, f"a manifest must be a mapping, not {shown(value)}", path)
+        yield Problem(place.at(""), f"a manifest must be a mapping, not {shown(value)}")
         return
     if inherited and "kind" not in value:
         value = {**inherited, **value}
     kind = value.get("kind")
     if not isinstance(kind, str) or not kind.endswith("List") or "items" not in value:
         if kind == "CronJob" and is_deep(value):
-            yield Problem(place, f"nests more than {MAX_DEPTH} deep", path)
+            yield Problem(place.at(""), f"nests more than {MAX_DEPTH} deep")
         else:
-            yield Document(place, path, value)
+            yield Document(place, value)
         return
-    path = f"{path}.items" if path else "items"
     items = value["items"]
     if items is None:
         return
     if not isinstance(items, list):
-        yield Problem(place, f"must be a list, not {shown(items)}", path)
+        yield Problem(place.at("items"), f"must be a list, not {shown(items)}")
     elif nested == _MAX_NESTED_LISTS:
-        yield Problem(place, f"lists are nested more than {_MAX_NESTED_LISTS} deep", path)
+        yield Problem(place.at("items"), f"lists are nested more than {_MAX_NESTED_LISTS} deep")
     else:
         inherited = {"kind": kind[:-4], "apiVersion": value.get("apiVersion")} if kind != "List" else None
+        path = f"{place.path}.items" if place.path else "items"
         for index, item in enumerate(items):
-            yield from _objects(place, item, f"{path}[{index}]", inherited, nested + 1)
+            yield from _objects(evolve(place, path=f"{path}[{index}]"), item, inherited, nested + 1)

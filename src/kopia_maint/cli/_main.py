@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone, tzinfo
+from io import StringIO
 from pathlib import Path
+from shutil import get_terminal_size
 from typing import Any, TypeVar
 
 import click
 
+from .. import __version__
 from .._errors import InvalidManifest, KopiaMaintError
 from .._manifest import DEFAULT_OPERATOR_NAMESPACE, manifest_from_state
 from .._model import CronJobState, check_name, parse_time
 from .._policy import POLICIES
 from .._schedule import DEFAULT_SCHEDULE
+from ._advice import Note
 from ._explain import explain
 from ._load import STANDARD_INPUT, Document, Place, Problem, documents
-from ._plan import Inventory, cron_jobs, time_zone
-from ._show import as_json, as_table, as_yaml, printable
+from ._plan import Inventory, time_zone
+from ._show import as_github, as_json, as_table, as_yaml, printable
 
 T = TypeVar("T")
 
@@ -32,7 +36,7 @@ CONFLICTS = REFUSED = FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 
-_NO_TEMPLATE = Document(Place("new CronJob"), "", {})
+_NO_TEMPLATE = Document(Place("new CronJob"), {})
 
 
 def run() -> int:
@@ -40,7 +44,8 @@ def run() -> int:
     try:
         return int(cli.main(standalone_mode=False) or 0)
     except click.ClickException as error:
-        error.show()
+        error.show(usage := StringIO())
+        _write(usage.getvalue(), to_stderr=True)
     except click.Abort:  # what click makes of Ctrl-C
         return INTERRUPTED
     except OSError as error:  # standard output is on a full disk, say
@@ -77,9 +82,20 @@ def _template(path: str) -> Document:
     return found[0]
 
 
+def _choice(*names: str) -> dict[str, Any]:
+    return {"type": click.Choice(names), "default": names[0]}
+
+
+_NAMESPACE: dict[str, Any] = {"metavar": "NS", "callback": _read_with(_namespace)}
+_TIME: dict[str, Any] = {"metavar": "RFC3339", "callback": _read_with(parse_time)}
+
+
 @click.group(
-    epilog="\b\nExample:\n  kubectl get replicationsources,cronjobs -A -o json | kopia-maint plan",
+    context_settings={"help_option_names": ["-h", "--help"], "show_default": True},
+    epilog="\b\nExamples:\n  kopia-maint plan apps/\n"
+    "  kubectl get replicationsources,cronjobs -A -o json | kopia-maint plan",
 )
+@click.version_option(__version__, prog_name="kopia-maint", message="%(prog)s %(version)s")
 def cli() -> None:
     """Whose maintenance schedule stands, when several tenants share one Kopia repository."""
 
@@ -87,27 +103,25 @@ def cli() -> None:
 @cli.command(
     "plan",
     epilog="\b\nExamples:\n  kopia-maint plan apps/ clusters/production/\n"
+    "  kubectl kustomize apps/ | kopia-maint plan --output github\n"
     "  kubectl get replicationsources,cronjobs -A -o json | kopia-maint plan --output json",
 )
 @click.argument("paths", metavar="[FILE|DIR|-]...", nargs=-1)
-@click.option("--output", type=click.Choice(["table", "json", "yaml"]), default="table", show_default=True)
 @click.option(
-    "--default-namespace",
-    metavar="NS",
-    callback=_read_with(_namespace),
-    help="The namespace of sources that state none.",
+    "--output",
+    **_choice("table", "json", "yaml", "github"),
+    help="For people, for programs, the CronJobs themselves, or annotations of a pull request.",
 )
+@click.option("--default-namespace", **_NAMESPACE, help="The namespace of sources that state none.")
 @click.option(
     "--operator-namespace",
-    metavar="NS",
-    callback=_read_with(_namespace),
+    **_NAMESPACE,
     default=DEFAULT_OPERATOR_NAMESPACE,
-    show_default=True,
     help="Where maintenance CronJobs are trusted: a tenant could write one elsewhere.",
 )
 @click.option("--template", metavar="FILE", callback=_read_with(_template), help="A CronJob to make new ones from.")
-@click.option("--now", metavar="RFC3339", callback=_read_with(parse_time), help="When to decide.  [default: now]")
-@click.option("--policy", type=click.Choice(list(POLICIES)), default="first-wins", show_default=True)
+@click.option("--now", **_TIME, help="When to decide.  [default: now]")
+@click.option("--policy", **_choice(*POLICIES), help="Who may replace what stands.")
 def plan_command(
     *,
     paths: tuple[str, ...],
@@ -119,7 +133,7 @@ def plan_command(
     policy: str,
 ) -> None:
     """
-    Show what becomes of every repository's maintenance, and every conflict.
+    Show what becomes of every repository, and every conflict.
 
     Reads ReplicationSources, and CronJobs if there are any, from files, folders
     (*.yaml, *.yml and *.json, hidden folders passed over) or standard input: YAML
@@ -136,16 +150,24 @@ def plan_command(
     planned = inventory.plan(
         now=now or datetime.now(timezone.utc), policy=POLICIES[policy], template=template or _NO_TEMPLATE
     )
-    problems = inventory.problems
-    if output == "yaml":
-        manifests, unwritable = cron_jobs(planned, operator_namespace)
-        problems += unwritable
-        text = as_yaml(manifests)
+    problems, notes = inventory.problems, inventory.notes
+    if output == "json":
+        text = as_json(planned, problems, notes)
+    elif output == "github":
+        text = as_github(planned, problems, notes)
+    elif output == "table":
+        text = as_table(planned, notes, get_terminal_size().columns)
     else:
-        text = as_json(planned, problems) if output == "json" else as_table(planned)
+        manifests = [it.manifest for it in planned if it.manifest is not None]
+        if any("jobTemplate" not in it["spec"] for it in manifests):
+            message = "without a job template Kubernetes refuses a CronJob: give one with --template"
+            notes.append(Note("no-job-template", message))
+        text = as_yaml(manifests)
+        _write("".join(f"note: {printable(it.message)}\n" for it in notes), to_stderr=True)
     _write(text)
-    _write("".join(f"{line}\n" for line in _remarks(inventory)), to_stderr=True)
-    conflicts = any(it.decision.conflicts for it in planned)
+    if output != "github":  # there they are among the annotations
+        _write("".join(f"error: {printable(str(it))}\n" for it in problems), to_stderr=True)
+    conflicts = any(it.conflicts for it in planned)
     click.get_current_context().exit(BAD_INPUT if problems else CONFLICTS if conflicts else 0)
 
 
@@ -157,17 +179,20 @@ def _zone(name: str) -> tzinfo:
     "explain",
     epilog="\b\nExample:\n  kopia-maint explain '0 2 * * 1-5' --tz Europe/Berlin --count 3",
 )
-@click.argument("schedule")
-@click.option("--tz", metavar="ZONE", callback=_read_with(_zone), default="UTC", show_default=True)
-@click.option("--count", type=click.IntRange(0, 1000), default=5, show_default=True, help="How many next runs to show.")
-@click.option("--now", metavar="RFC3339", callback=_read_with(parse_time), help="When to begin.  [default: now]")
-def explain_command(*, schedule: str, tz: tzinfo, count: int, now: datetime | None) -> None:
+@click.argument("schedule", metavar="SCHEDULE", nargs=-1, required=True)
+@click.option("--tz", metavar="ZONE", callback=_read_with(_zone), default="UTC", help="Where the wall clock is.")
+@click.option("--count", type=click.IntRange(0, 1000), default=5, help="How many next runs to show.")
+@click.option("--now", **_TIME, help="When to begin.  [default: now]")
+def explain_command(*, schedule: tuple[str, ...], tz: tzinfo, count: int, now: datetime | None) -> None:
     """
-    Show what Kubernetes makes of a schedule, or why it refuses it.
+    Show what Kubernetes makes of a schedule, or why not.
 
     Exit status: 0 fine, 1 refused, 2 bad usage.
     """
-    text, accepted = explain(schedule, now=now or datetime.now(timezone.utc), tz=tz, count=count)
+    if len(schedule) != 1:
+        example = "kopia-maint explain '0 2 * * *'"
+        raise click.UsageError(f"the schedule is one argument: quote it, as in {example}, or the shell takes it apart")
+    text, accepted = explain(schedule[0], now=now or datetime.now(timezone.utc), tz=tz, count=count)
     _write(text)
     click.get_current_context().exit(0 if accepted else REFUSED)
 
@@ -183,7 +208,7 @@ def explain_command(*, schedule: str, tz: tzinfo, count: int, now: datetime | No
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Other vectors than those that come with kopia-maint.",
 )
-@click.option("--output", type=click.Choice(["table", "json"]), default="table", show_default=True)
+@click.option("--output", **_choice("table", "json"), help="For people, or programs.")
 @click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 def conformance_command(*, vectors: Path | None, output: str, command: tuple[str, ...]) -> None:
     """
@@ -202,17 +227,17 @@ def conformance_command(*, vectors: Path | None, output: str, command: tuple[str
     except KopiaMaintError as error:
         raise click.UsageError(printable(str(error))) from None
     try:
-        outcomes = list(_with_progress(run(command, todo), "Asking", len(todo)))
+        outcomes = list(_with_progress(run(command, todo), "Asking"))
     except OSError as error:
         raise click.UsageError(f"{printable(command[0])} cannot be started: {error.strerror}") from None
     _write(as_json(outcomes) if output == "json" else as_table(outcomes))
     click.get_current_context().exit(FAILED if any(outcome.differences for outcome in outcomes) else 0)
 
 
-@cli.command("serve")
+@cli.command("serve", epilog="\b\nExample:\n  kopia-maint conformance -- kopia-maint serve")
 def serve_command() -> None:
     """
-    Answer the conformance wire format, line by line, until the end of input.
+    Answer the conformance wire format, line by line.
 
     For an operator in another language, which can run this as its child: see
     docs/conformance.md.
@@ -224,29 +249,24 @@ def serve_command() -> None:
     serve(sys.stdin.buffer, _write)
 
 
-def _with_progress(found: Iterable[T], doing: str, total: int | None = None) -> Iterable[T]:
-    """Show on standard error, if it is a terminal, that something goes on."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        return found
-    from rich.console import Console
-    from rich.progress import track
-
-    return track(found, doing, total, console=Console(stderr=True), transient=True)
-
-
-def _remarks(inventory: Inventory) -> Iterable[str]:
-    if inventory.strangers:
-        yield (
-            f"note: {len(inventory.strangers)} maintenance CronJob(s) outside namespace {inventory.operator_namespace}"
-            f" passed over, such as {printable(inventory.strangers[0])}; is --operator-namespace right?"
-        )
-    for problem in inventory.problems:
-        yield f"error: {printable(str(problem))}"
+def _with_progress(found: Iterable[T], doing: str) -> Iterator[T]:
+    """Count on standard error, if it is a terminal, and leave nothing there."""
+    shown = sys.stderr is not None and sys.stderr.isatty()
+    try:
+        for number, it in enumerate(found):
+            if shown and number % 100 == 0:
+                _write(f"\r{doing} {number}", to_stderr=True)
+            yield it
+    finally:
+        if shown:
+            _write("\r\x1b[K", to_stderr=True)
 
 
 def _write(text: str, *, to_stderr: bool = False) -> None:
     try:
         click.echo(text, nl=False, err=to_stderr)
+    except UnicodeEncodeError:  # where not even "─" can be written
+        _write(text.encode("ascii", "backslashreplace").decode(), to_stderr=to_stderr)
     except BrokenPipeError:
         # Who reads has seen enough. The interpreter will flush at its end, too: into nowhere.
         stream = sys.stderr if to_stderr else sys.stdout

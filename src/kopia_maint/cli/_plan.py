@@ -8,35 +8,51 @@ out of the plan.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone, tzinfo
+from itertools import chain
 from typing import Any
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, available_timezones
 
 from attrs import define, evolve, field, frozen
 
 from .._errors import InvalidManifest, KopiaMaintError, shown
 from .._manifest import (
+    CLAIMS_ANNOTATION,
+    CONFLICT_ANNOTATION,
     DEFAULT_OPERATOR_NAMESPACE,
+    GROUP,
     MAINTENANCE_LABEL,
+    OWNER_KEY,
     manifest_from_state,
+    patch_from_state,
     request_from_manifest,
     state_from_manifest,
 )
-from .._model import CRON_JOB_PREFIX, CronJobState, Reconciliation, SourceRef, SourceRequest
+from .._model import CRON_JOB_PREFIX, Conflict, CronJobState, Reconciliation, SourceRef, SourceRequest
 from .._policy import Policy
 from .._resolver import plan
+from ._advice import Note, embeds_source, misspelt, nearest, next_steps, notes_on, some
 from ._load import Document, Place, Problem
 
 _AS_IT_IS = "; this CronJob stays as it is, and its repository, with all who use it, is left out of the plan"
 
 
 @frozen
-class CronJob:
-    """A maintenance CronJob that is there: what is stored on it, and its document."""
+class PlannedConflict:
+    """
+    One conflict.
 
-    state: CronJobState
-    document: Document
+    Attributes:
+        record: The library's record of it.
+        place: Where its source asks; None: only the CronJob tells of it.
+        next_steps: What ends it, one of these.
+    """
+
+    record: Conflict
+    place: Place | None
+    next_steps: dict[str, str]
 
 
 @frozen
@@ -46,21 +62,25 @@ class PlannedRepository:
 
     Attributes:
         repository_hash: Which repository.
-        name: The name of its Secret; None where only a CronJob is known that does not tell.
+        requests: What its sources ask for.
+        ambiguous: Whether there is another with a Secret of the same name, and another CA.
         decision: The library's decision.
-        base: The CronJob to write that into: the one that is there, or else the template.
-        suspended: Whether the CronJob is suspended.
-        zone: The name of its time zone, UTC where it states none; None: it states one that is not known.
-        next_run: When it runs next; None: never, not while it is suspended, or the time zone is not known.
+        conflicts: Who is in conflict.
+        manifest: The CronJob as it should be; None: there should be none, or it cannot be written.
+        changes: What a write would change on the CronJob that is there.
+        next_run: When it runs next, in its time zone, if it does.
+        idle: Why it does not.
     """
 
     repository_hash: str
-    name: str | None
+    requests: Sequence[SourceRequest]
+    ambiguous: bool
     decision: Reconciliation
-    base: Document
-    suspended: bool
-    zone: str | None
+    conflicts: tuple[PlannedConflict, ...]
+    manifest: dict[str, Any] | None
+    changes: tuple[str, ...]
     next_run: datetime | None
+    idle: str
 
     @property
     def cron_job_name(self) -> str:
@@ -72,6 +92,29 @@ class PlannedRepository:
         """What there should be; of a CronJob that is to be deleted, what there is."""
         return self.decision.desired or self.decision.current
 
+    @property
+    def namespaces(self) -> Sequence[str]:
+        """The namespaces that use it."""
+        return sorted(self.state.namespaces) if self.state else ()
+
+    @property
+    def name(self) -> str | None:
+        """The name of its Secret; None where only a CronJob is known that does not tell."""
+        if self.requests:
+            return self.requests[0].repository.secret_name
+        return self.state.repository_name if self.state else None
+
+    @property
+    def label(self) -> str:
+        """What people call it, and no other."""
+        if self.name is None or not self.ambiguous:
+            return self.name or self.cron_job_name
+        if not self.requests:
+            return f"{self.name} ({self.repository_hash})"
+        ca = self.requests[0].repository.custom_ca
+        parts = [part for part in (ca.secret_name, ca.config_map_name, ca.key) if part]
+        return f"{self.name} ({' '.join(['CA', *parts]) if parts else 'no CA'})"
+
 
 @define
 class Inventory:
@@ -82,17 +125,18 @@ class Inventory:
         default_namespace: For sources that state none; None: they must.
         operator_namespace: Where CronJobs are trusted: a tenant can write one elsewhere.
         problems: What could not be read.
-        strangers: The CronJobs that were passed over because they are elsewhere, and their namespaces.
+        notes: What deserves a look although it could.
     """
 
     default_namespace: str | None = None
     operator_namespace: str = DEFAULT_OPERATOR_NAMESPACE
     problems: list[Problem] = field(factory=list)
-    strangers: list[str] = field(factory=list)
+    notes: list[Note] = field(factory=list)
     _requests: dict[SourceRef, tuple[SourceRequest, Place]] = field(factory=dict)
-    _cron_jobs: dict[str, CronJob] = field(factory=dict)
+    _cron_jobs: dict[str, tuple[CronJobState, Document]] = field(factory=dict)
     _unreadable: set[SourceRef] = field(factory=set)
-    _withheld: set[str] = field(factory=set)
+    _withheld: dict[str, Place] = field(factory=dict)
+    _strangers: list[str] = field(factory=list)
     _anything_unread: bool = False
 
     def add(self, found: Document | Problem) -> None:
@@ -100,23 +144,43 @@ class Inventory:
         if isinstance(found, Problem):
             self.problems.append(found)
             self._anything_unread = True
-        elif found.value.get("kind") == "ReplicationSource":
+            return
+        kind = found.value.get("kind")
+        if kind == "ReplicationSource":
             self._add_source(found)
-        elif found.value.get("kind") == "CronJob" and _is_ours(found.value):
+        elif kind == "CronJob" and _is_ours(found.value):
             self._add_cron_job(found)
+        elif kind == "KopiaMaintenance" and str(found.value.get("apiVersion")).startswith(f"{GROUP}/"):
+            message = (
+                "a KopiaMaintenance is passed over: releases of VolSync's fork that have it do maintenance by it alone,"
+                " and delete CronJobs such as those planned here; do not run both"
+            )
+            self.notes.append(Note("kopia-maintenance", message, place=found.place.at("kind")))
+        elif embeds_source(found.value):
+            message = (
+                "a ReplicationSource inside another object, such as the values of a chart, is passed over:"
+                " give the rendered manifests"
+            )
+            self.notes.append(Note("embedded", message, place=found.place.at("")))
 
     def _add_source(self, document: Document) -> None:
-        manifest: Mapping[str, Any] = document.value
+        manifest, place = document.value, document.place
         metadata = manifest.get("metadata")
         nameless = isinstance(metadata, Mapping) and metadata.get("namespace") in (None, "")
-        if nameless and self.default_namespace is not None:
-            manifest = {**manifest, "metadata": {**manifest["metadata"], "namespace": self.default_namespace}}
+        if nameless:
+            manifest = {**manifest, "metadata": {**manifest["metadata"], "namespace": self.default_namespace or "none"}}
+        lost = nameless and self.default_namespace is None
         try:
             request = request_from_manifest(manifest)
+            if lost and request is not None:
+                hint = "is missing (--default-namespace states one for all sources without)"
+                raise InvalidManifest(hint, path="metadata.namespace")
         except KopiaMaintError as error:
-            if error.path == "metadata.namespace" and nameless:
-                error.message += " (--default-namespace states one for all sources without)"
-            self._report(document, error)
+            if error.path == "spec.kopia.repository" and "repository" not in manifest["spec"]["kopia"]:
+                error.message += " (a patch? give the rendered manifests)"
+            if lost:
+                error.source = None
+            self._report(place, error)
             if error.source is None:
                 self._anything_unread = True
             else:
@@ -124,88 +188,133 @@ class Inventory:
             return
         if request is None:
             return
-        first, place = self._requests.setdefault(request.source, (request, document.place))
+        for path, message in misspelt(manifest):
+            self.notes.append(Note("unknown-field", f"{request.source}: {message}", place=place.at(path)))
+        first, where = self._requests.setdefault(request.source, (request, place))
         if first is not request and first != request:
             message = (
-                f"the source {request.source} is there twice with different content, first in {place}: neither counts"
+                f"the source {request.source} is there twice with different content, first in {where}: neither counts"
             )
-            self.problems.append(Problem(document.place, message, document.path))
+            self.problems.append(Problem(place.at(""), message))
             self._unreadable.add(request.source)
 
     def _add_cron_job(self, document: Document) -> None:
-        manifest = document.value
+        manifest, place = document.value, document.place
         metadata = manifest["metadata"]
         namespace = metadata.get("namespace")
         if namespace not in (None, "", self.operator_namespace):
-            self.strangers.append(str(namespace))
+            self._strangers.append(str(namespace))
             return
         try:
             state = state_from_manifest(manifest)
         except KopiaMaintError as error:
-            self._report(document, error, _AS_IT_IS)
-            self._withheld.add(str(metadata.get("name")).removeprefix(CRON_JOB_PREFIX))
+            self._report(place, error, _AS_IT_IS)
+            self._withheld[str(metadata.get("name")).removeprefix(CRON_JOB_PREFIX)] = place
             return
-        first = self._cron_jobs.setdefault(state.repository_hash, CronJob(state, document))
-        if first.document.value != manifest:
-            place = first.document.place
-            message = f"the CronJob {state.cron_job_name} is there twice with different content, first in {place}"
-            message += _AS_IT_IS
-            self.problems.append(Problem(document.place, message, document.path))
-            self._withheld.add(state.repository_hash)
+        _, first = self._cron_jobs.setdefault(state.repository_hash, (state, document))
+        if first.value != manifest:
+            message = f"the CronJob {state.cron_job_name} is there twice with different content, first in {first.place}"
+            self.problems.append(Problem(place.at(""), message + _AS_IT_IS))
+            self._withheld[state.repository_hash] = place
 
-    def _report(self, document: Document, error: KopiaMaintError, consequence: str = "") -> None:
-        error.within(document.path)
+    def _report(self, place: Place, error: KopiaMaintError, consequence: str = "") -> None:
         about = f"{error.source}: " if error.source else ""
-        self.problems.append(Problem(document.place, f"{about}{error.message}{consequence}", error.path))
+        self.problems.append(Problem(place.at(error.path), f"{about}{error.message}{consequence}"))
 
     def plan(self, *, now: datetime, policy: Policy, template: Document) -> list[PlannedRepository]:
-        """Return what becomes of every repository, sorted by name; add to the problems what is wrong with CronJobs."""
-        requests = [request for request, _ in self._requests.values() if request.source not in self._unreadable]
-        states = [job.state for h, job in self._cron_jobs.items() if h not in self._withheld]
+        """Return what becomes of every repository, sorted by name; add problems with CronJobs, and notes."""
+        asked: dict[str, list[SourceRequest]] = {}
+        for request, _ in self._requests.values():
+            if request.source not in self._unreadable:
+                asked.setdefault(request.repository.hash, []).append(request)
+        for h, place in self._withheld.items():
+            users = asked.pop(h, ())
+            if users:
+                message = f"{users[0].repository.secret_name}: left out of the plan, since its CronJob cannot be read;"
+                message += f" used by {some(request.source for request in users)}"
+                self.notes.append(Note("left-out", message, h, place.at("")))
+        states = [state for h, (state, _) in self._cron_jobs.items() if h not in self._withheld]
         unreadable = self._unreadable
         if self._anything_unread:
             # Any source that has a claim and was not seen may be in what could not be read.
             claimed = {source for state in states for source in state.claims}
             unreadable = unreadable | (claimed - self._requests.keys())
-        decisions = plan(
-            states,
-            (request for request in requests if request.repository.hash not in self._withheld),
-            now=now,
-            policy=policy,
-            unreadable=unreadable,
-        )
-        names = {request.repository.hash: request.repository.secret_name for request in requests}
-        bases = {h: job.document for h, job in self._cron_jobs.items()}
-        planned = [
-            self._planned(h, names.get(h), decision, bases.get(h, template), now) for h, decision in decisions.items()
-        ]
-        return sorted(planned, key=lambda it: (it.name is None, it.name or "", it.repository_hash))
+        requests = chain.from_iterable(asked.values())
+        decisions = plan(states, requests, now=now, policy=policy, unreadable=unreadable)
+        planned = [self._planned(h, asked.get(h, ()), it, now=now, template=template) for h, it in decisions.items()]
+        names = Counter(it.name for it in planned)
+        planned = [evolve(it, ambiguous=True) if it.name and names[it.name] > 1 else it for it in planned]
+        planned.sort(key=lambda it: (it.name is None, it.name or "", it.repository_hash))
+        if self._strangers:
+            message = (
+                f"{len(self._strangers)} maintenance CronJob(s) outside namespace {self.operator_namespace}"
+                f" passed over, such as in {self._strangers[0]}; is --operator-namespace right?"
+            )
+            self.notes.append(Note("elsewhere", message))
+        self.notes.extend(notes_on(planned))
+        return planned
 
     def _planned(
-        self, repository_hash: str, name: str | None, decision: Reconciliation, base: Document, now: datetime
+        self,
+        repository_hash: str,
+        requests: Sequence[SourceRequest],
+        decision: Reconciliation,
+        *,
+        now: datetime,
+        template: Document,
     ) -> PlannedRepository:
         if decision.desired is None and self._anything_unread:
             # So may a source that nobody has heard of: nothing is deleted, the CronJob stands as it does.
             decision = evolve(decision, desired=decision.current, conflicts=decision.before)
-        zone: tzinfo | None = None
+        desired = decision.desired
+        _, base = self._cron_jobs.get(repository_hash, (None, template))
+        manifest: dict[str, Any] | None = None
+        changes: tuple[str, ...] = ()
+        runs: tuple[datetime, ...] = ()
+        idle = "never fires"
+        if (base.value.get("spec") or {}).get("suspend") is True:
+            idle = "suspended"
         try:
             zone = time_zone(base.value)
+            if desired is not None and idle != "suspended":
+                runs = desired.schedule.next_runs(now, 1, tz=zone)
         except InvalidManifest as error:
-            self._report(base, error)
-        suspended = (base.value.get("spec") or {}).get("suspend") is True
-        runs: tuple[datetime, ...] = ()
-        if decision.desired is not None and zone is not None and not suspended:
-            runs = decision.desired.schedule.next_runs(now, 1, tz=zone)
-        known = decision.desired or decision.current
+            self._report(base.place, error)
+            idle = "unknown time zone"
+        conflicts: list[PlannedConflict] = []
+        if desired is not None:
+            steps = next_steps(desired, {it.namespace for it in decision.conflicts}, self.operator_namespace)
+            conflicts = [PlannedConflict(it, self._place_of(it), steps[it.namespace]) for it in decision.conflicts]
+            try:
+                manifest = manifest_from_state(desired, base.value, operator_namespace=self.operator_namespace)
+                changes = _changes(patch_from_state(desired, base.value)) if decision.current else ()
+            except KopiaMaintError as error:
+                self._report(base.place, error)
         return PlannedRepository(
-            repository_hash,
-            name or (known.repository_name if known else None),
-            decision,
-            base,
-            suspended,
-            None if zone is None else str(zone),
-            runs[0] if runs else None,
+            repository_hash=repository_hash,
+            requests=requests,
+            ambiguous=False,
+            decision=decision,
+            conflicts=tuple(conflicts),
+            manifest=manifest,
+            changes=changes,
+            next_run=runs[0] if runs else None,
+            idle=idle,
         )
+
+    def _place_of(self, conflict: Conflict) -> Place | None:
+        known = self._requests.get(SourceRef(conflict.namespace, conflict.name)) if conflict.name else None
+        return None if known is None else known[1].at("spec.kopia.maintenanceCronJob.schedule")
+
+
+def _changes(patch: Mapping[str, Any] | None) -> tuple[str, ...]:
+    """Return in words what a patch changes. Labels follow from the rest, and count where they are alone."""
+    metadata = (patch or {}).get("metadata", {})
+    words = {OWNER_KEY: "owner", CLAIMS_ANNOTATION: "claims", CONFLICT_ANNOTATION: "conflict"}
+    changes = [word for key, word in words.items() if key in metadata.get("annotations", {})]
+    if patch and "spec" in patch:
+        changes.insert(0, "schedule")
+    return tuple(changes or (["labels"] if metadata else []))
 
 
 def _is_ours(manifest: Mapping[str, Any]) -> bool:
@@ -233,21 +342,6 @@ def time_zone(cron_job: Mapping[str, Any]) -> tzinfo:
     try:
         return ZoneInfo(key)
     except (ValueError, LookupError, OSError):
-        raise InvalidManifest(f"{shown(key)} is not a known time zone", path="spec.timeZone") from None
-
-
-def cron_jobs(
-    planned: Iterable[PlannedRepository], operator_namespace: str
-) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """Return the CronJobs as they should be, and what is wrong with those that cannot be written."""
-    manifests, problems = [], []
-    for repository in planned:
-        state, base = repository.decision.desired, repository.base
-        if state is None:
-            continue
-        try:
-            manifests.append(manifest_from_state(state, base.value, operator_namespace=operator_namespace))
-        except KopiaMaintError as error:
-            error.within(base.path)
-            problems.append(Problem(base.place, error.message, error.path))
-    return manifests, problems
+        near = nearest(key, available_timezones())
+        hint = f"; {near} is" if near else ""
+        raise InvalidManifest(f"{shown(key)} is not a known time zone{hint}", path="spec.timeZone") from None

@@ -1,18 +1,21 @@
-"""How is a plan shown? As a table for people, as JSON for programs."""
+"""How is a plan shown? As a table for people, as JSON for programs, as annotations for the checks of a pull request."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+import os.path
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import timezone
-from typing import TYPE_CHECKING, Any
+from itertools import zip_longest
+from textwrap import wrap
+from typing import Any
 
 from .._model import Conflict, format_time
-from ._load import Problem
-from ._plan import PlannedRepository
+from ._advice import Note
+from ._load import STANDARD_INPUT, Place, Problem
+from ._plan import PlannedConflict, PlannedRepository
 
-if TYPE_CHECKING:
-    from rich.table import Table
+_NBSP = "\u00a0"
 
 
 def printable(text: str) -> str:
@@ -22,10 +25,23 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def as_json(planned: Iterable[PlannedRepository], problems: Iterable[Problem]) -> str:
+# --- for programs ------------------------------------------------------------
+
+
+def as_json(planned: Iterable[PlannedRepository], problems: Iterable[Problem], notes: Iterable[Note]) -> str:
     """Return the plan as one JSON object, its shape documented in the command's reference."""
-    errors = [{"source": str(it.place), "path": it.path, "message": it.message} for it in problems]
-    return json.dumps({"repositories": [_repository(it) for it in planned], "errors": errors}, indent=2) + "\n"
+    plan = {
+        "repositories": [_repository(it) for it in planned],
+        "errors": [
+            {"source": str(it.place), "path": it.place.path, "message": it.message, **_file(it.place)}
+            for it in problems
+        ],
+        "notes": [
+            {"code": it.code, "repositoryHash": it.repository_hash, "message": it.message, **_file(it.place)}
+            for it in notes
+        ],
+    }
+    return json.dumps(plan, indent=2) + "\n"
 
 
 def _repository(it: PlannedRepository) -> dict[str, Any]:
@@ -36,89 +52,172 @@ def _repository(it: PlannedRepository) -> dict[str, Any]:
         "repositoryHash": it.repository_hash,
         "schedule": state.schedule.text if state else None,
         "owner": state.owner if state else None,
-        "namespaces": sorted(state.namespaces) if state else [],
+        "namespaces": list(it.namespaces),
         "action": it.decision.action.value,
+        "changes": list(it.changes),
         "nextRun": None if run is None else format_time(run) if run.tzinfo is timezone.utc else run.isoformat(),
-        "conflicts": [_conflict(conflict) for conflict in it.decision.conflicts],
+        "conflicts": [
+            {
+                "namespace": conflict.record.namespace,
+                "name": conflict.record.name,
+                "schedule": conflict.record.schedule.text,
+                "since": format_time(conflict.record.since),
+                "message": conflict.record.message,
+                "nextSteps": conflict.next_steps,
+                **_file(conflict.place),
+            }
+            for conflict in it.conflicts
+        ],
     }
 
 
-def _conflict(conflict: Conflict) -> dict[str, Any]:
-    return {
-        "namespace": conflict.namespace,
-        "name": conflict.name,
-        "schedule": conflict.schedule.text,
-        "since": format_time(conflict.since),
-        "message": conflict.message,
-    }
+def _file(place: Place | None) -> dict[str, Any]:
+    """Return file and line, where they can be looked up."""
+    known = place is not None and place.line > 0 and place.file != STANDARD_INPUT
+    return {"file": place.file if known and place else None, "line": place.line if known and place else None}
 
 
 def as_yaml(manifests: Iterable[dict[str, Any]]) -> str:
-    """Return CronJobs as one text with many documents."""
-    from . import _yaml  # late, as rich below: JSON does without
+    """Return CronJobs as one text with many documents, their fields in the usual order, the alphabet's."""
+    from . import _yaml  # late: JSON does without
 
-    return "".join(map(_yaml.write, manifests))
+    return "".join(_yaml.write(dict(sorted(it.items()))) for it in manifests)
 
 
-def as_table(planned: Sequence[PlannedRepository]) -> str:
-    """Return a table of every repository, and one of every conflict, as wide and as colourful as standard output."""
-    from rich.console import Console
+# --- for a pull request ------------------------------------------------------
 
-    if not planned:
-        return "Nothing to plan: no ReplicationSource with Kopia and no maintenance CronJob that could be read.\n"
-    console = Console()
-    tables = [
-        _table(
-            "Repositories",
-            ("Repository", "Schedule", "Owner", "Namespaces", "Next run", "Action"),
-            map(_row, planned),
+
+def as_github(planned: Sequence[PlannedRepository], problems: Sequence[Problem], notes: Iterable[Note]) -> str:
+    """Return workflow commands that annotate files and lines, and a summary at the end."""
+    commands = []
+    for problem in problems:
+        told = ": ".join(part for part in (problem.place.path, problem.message) if part)
+        commands.append(_command("error", "Not readable", told, problem.place))
+    conflicts = [(it, conflict) for it in planned for conflict in it.conflicts]
+    for it, conflict in conflicts:
+        asks = (
+            f"{_who(conflict.record)} asks for '{conflict.record.schedule}' since {format_time(conflict.record.since)}"
         )
-    ]
-    conflicts = [_conflict_row(it, conflict) for it in planned for conflict in it.decision.conflicts]
-    if conflicts:
-        tables.append(_table("Conflicts", ("Repository", "Source", "Asks for", "Since", "What stands"), conflicts))
-    with console.capture() as capture:
-        for table in tables:
-            console.print(table)
-    return capture.get()
+        steps = (f"\n- {what}: {how}" for what, how in conflict.next_steps.items())
+        told = f"{it.label}: {asks}; {_standing(it)} stands. One of these ends it:{''.join(steps)}"
+        commands.append(_command("error", "Maintenance schedule conflict", told, conflict.place))
+    for note in notes:
+        commands.append(_command("warning" if note.urgent else "notice", note.code, note.message, note.place))
+    summary = f"repositories: {len(planned)}, conflicts: {len(conflicts)}, errors: {len(problems)}"
+    return "".join([*commands, _command("notice", "kopia-maint plan", summary, None)])
 
 
-def _row(it: PlannedRepository) -> tuple[str, ...]:
-    name, action, state = it.name or it.cron_job_name, it.decision.action.value, it.state
+def _command(level: str, title: str, message: str, place: Place | None) -> str:
+    properties = f"title={_escaped(title)}"
+    where = _file(place)
+    if where["file"] is not None:
+        file = _escaped(os.path.normpath(where["file"])).replace(":", "%3A").replace(",", "%2C")
+        properties = f"file={file},line={where['line']},{properties}"
+    elif place is not None:
+        message = f"{place}: {message}"
+    return f"::{level} {properties}::{_escaped(message)}\n"
+
+
+def _escaped(text: str) -> str:
+    """Escape what ends a command, as GitHub reads it, and what a terminal would not print."""
+    text = text.replace(_NBSP, " ").replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return printable(text)
+
+
+# --- for people --------------------------------------------------------------
+
+
+def as_table(planned: Sequence[PlannedRepository], notes: Iterable[Note], width: int) -> str:
+    """Return every repository, every conflict, what ends them, and what else deserves a look, *width* columns wide."""
+    blocks = []
+    if not planned:
+        nothing = "Nothing to plan: no ReplicationSource with Kopia and no maintenance CronJob that could be read."
+        blocks.append(_wrapped(nothing, width))
+    else:
+        headings = "Repository,Schedule,Owner,Namespaces,Next run,Action"
+        blocks.append(["Repositories", "", *_columns(headings, [(it.label, *_row(it)) for it in planned], width)])
+    rows = [(it.label, *_conflict_row(it, conflict)) for it in planned for conflict in it.conflicts]
+    if rows:
+        blocks.append(["Conflicts", "", *_columns("Repository,Source,Asks for,Since,What stands", rows, width)])
+    for it in planned:
+        if it.conflicts:
+            title = f"What ends a conflict over {it.label}, for each source one of these"
+            blocks.append([*_wrapped(title, width), "", *_ways_out(it, width)])
+    told = [line for note in notes for line in _wrapped(printable(str(note)), width, " - ", "   ")]
+    if told:
+        blocks.append(["Notes", "", *told])
+    return "\n\n".join("\n".join(map(str.rstrip, lines)) for lines in blocks).replace(_NBSP, " ") + "\n"
+
+
+def _row(it: PlannedRepository) -> tuple[str, str, str, str, str]:
+    state, action = it.state, it.decision.action.value
+    if it.changes:
+        action = f"update ({', '.join(it.changes)})"
     if state is None:  # every source is disabled, and there is no CronJob
-        return name, "none", "", "", "", action
+        return "none", "", "", "", action
     owner = f"{state.owner} (orphaned)" if state.orphaned else state.owner or "unknown"
-    return name, state.schedule.text, owner, ", ".join(sorted(state.namespaces)), _next_run(it), action
+    return state.schedule.text, owner, ", ".join(it.namespaces), _next_run(it), action
 
 
 def _next_run(it: PlannedRepository) -> str:
     if it.decision.desired is None:
         return ""
-    if it.suspended:
-        return "suspended"
-    if it.zone is None:
-        return "unknown time zone"
-    if it.next_run is None:
-        return "never fires"
-    return f"{it.next_run:%Y-%m-%d\n%H:%M} {it.zone}"
+    return it.idle if it.next_run is None else f"{it.next_run:%Y-%m-%d %H:%M}{_NBSP}{it.next_run.tzinfo}"
 
 
-def _conflict_row(it: PlannedRepository, conflict: Conflict) -> tuple[str, ...]:
-    source = conflict.namespace if conflict.name is None else f"{conflict.namespace}/{conflict.name}"
+def _conflict_row(it: PlannedRepository, conflict: PlannedConflict) -> tuple[str, ...]:
+    record = conflict.record
+    return _who(record), record.schedule.text, f"{record.since:%Y-%m-%d %H:%M}{_NBSP}UTC", _standing(it)
+
+
+def _who(record: Conflict) -> str:
+    return record.namespace if record.name is None else f"{record.namespace}/{record.name}"
+
+
+def _standing(it: PlannedRepository) -> str:
     state = it.state
     assert state is not None  # without one there is nothing to be in conflict with
-    stands = f"{state.schedule}\n({f'owner {state.owner}' if state.owner else 'no owner'})"
-    return it.name or it.cron_job_name, source, conflict.schedule.text, f"{conflict.since:%Y-%m-%d\n%H:%M} UTC", stands
+    return f"{state.schedule} ({f'owner{_NBSP}{state.owner}' if state.owner else 'no owner'})"
 
 
-def _table(title: str, headings: Iterable[str], rows: Iterable[tuple[str, ...]]) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+def _ways_out(it: PlannedRepository, width: int) -> Iterator[str]:
+    """Yield what ends the conflicts over a repository. A command is broken where the shell allows it."""
+    for what, how in it.conflicts[0].next_steps.items():
+        if what != "handOver":
+            yield from _wrapped(how, width, " - ", "   ")
+    for namespace, command in {each.record.namespace: each.next_steps["handOver"] for each in it.conflicts}.items():
+        yield from _wrapped(f"make {namespace} the owner, as an administrator:", width, " - ", "   ")
+        yield "   {} \\\n     -p {}".format(*command.split(" -p ", 1))
 
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))  # Text: no mark-up is read in it
-    return table
+
+def _columns(titles: str, rows: Iterable[Sequence[str]], width: int) -> list[str]:
+    """Return rows in columns as wide as they may be; where not even the words fit, each row as a list of its cells."""
+    headings = titles.split(",")
+    table = [headings, *rows]
+    columns = list(zip(*table))
+    words = [max(len(word) for cell in column for word in cell.split(" ")) for column in columns]
+    room = width - 2 * len(columns) + 1
+    lines: list[str] = []
+    if sum(words) > room:
+        indent = max(map(len, headings)) + 3
+        for row in table[1:]:
+            for heading, cell in zip(headings, row):
+                lines += _wrapped(cell, width, f" {heading}".ljust(indent), " " * indent)
+            lines.append("")
+        return lines[:-1]
+    widths = [min(max(map(len, column)), room) for column in columns]
+    while sum(widths) > room:
+        widest = max((i for i in range(len(widths)) if widths[i] > words[i]), key=widths.__getitem__)
+        widths[widest] -= 1
+    for row in table:
+        for parts in zip_longest(*map(_wrapped, row, widths), fillvalue=""):
+            lines.append(" " + "  ".join(map(str.ljust, parts, widths)))
+        if row is headings:
+            lines.append(" " + "─" * (sum(widths) + 2 * len(widths) - 2))
+    return lines
+
+
+def _wrapped(text: str, width: int, first: str = "", others: str = "") -> list[str]:
+    """Break *text* into lines, at blanks where that is possible."""
+    room = max(width, len(others) + 1)
+    return wrap(text, room, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)

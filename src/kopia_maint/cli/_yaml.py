@@ -66,6 +66,30 @@ def read(text: str) -> Any:
         raise _fault(f"is not YAML: a value does not fit its type ({shown(str(error))})", None) from None
 
 
+def lines(text: str) -> dict[str, int]:
+    """Return the line, from 0, where each field of a document begins, by its path; of what cannot be read, nothing."""
+    found: dict[str, int] = {}
+
+    def note(node: Any, path: str) -> None:
+        if isinstance(node, yaml.MappingNode):
+            for key, value in node.value:
+                step = f"[{key.value}]" if "/" in key.value else f".{key.value}"
+                found[member := f"{path}{step}".removeprefix(".")] = key.start_mark.line
+                note(value, member)
+        elif isinstance(node, yaml.SequenceNode):
+            for index, item in enumerate(node.value):
+                found[member := f"{path}[{index}]"] = item.start_mark.line
+                note(item, member)
+
+    text = text.replace("\t", " ")  # JSON may be indented with tabs; lines stay where they are
+    try:
+        _check(text)
+        note(yaml.compose(text, _LOADER), "")
+    except (InvalidManifest, yaml.YAMLError):
+        return {}
+    return found
+
+
 def _fault(message: str, mark: Any) -> InvalidYaml:
     error = InvalidYaml(message)
     error.line = None if mark is None else mark.line

@@ -1,0 +1,118 @@
+"""What becomes of GitOps repositories as people have them? The shapes are theirs, the names are not."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+import yaml
+
+pytest.importorskip("click")
+
+from .command_line import EXAMPLE, cron_job, invoke, planned, wants
+
+DATA = Path(__file__).parent / "data" / "gitops"
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.mark.parametrize(
+    ("folder", "status", "repositories", "errors", "notes"),
+    [
+        # Sources beside the claims that they back up, one Secret's name in all namespaces; one in a chart's values.
+        ("argo", 0, {"kopia-repository": "0 4 * * *"}, [], ["embedded", "shared-name"]),
+        # A component with variables, and the Flux kustomization that fills them in.
+        ("flux", 2, {}, ["metadata.name"], ["kopia-maintenance"]),
+        # The same, rendered, with the deprecated interval.
+        ("rendered", 0, {"player-backup": "0 2 * * 0", "radio-backup": "0 2 * * 0"}, [], []),
+        # A kustomize patch, which is no source.
+        ("overlay", 2, {}, ["spec.kopia.repository"], []),
+        # What kubectl exports: creation times tell who was first, though the list and the names say otherwise.
+        ("cluster", 1, {"kopia-repository": "0 3 * * *"}, [], ["shared-name"]),
+    ],
+)
+def test_a_repository_goes_through(
+    folder: str, status: int, repositories: Mapping[str, str], errors: list[str], notes: list[str]
+) -> None:
+    """What is there is planned, what was not rendered is said, and nothing is guessed."""
+    answer = planned(status=status, options=(str(DATA / folder),))
+    assert {it["repository"]: it["schedule"] for it in answer["repositories"]} == repositories
+    assert [it["path"] for it in answer["errors"]] == errors
+    assert [it["code"] for it in answer["notes"]] == notes
+
+
+@pytest.mark.parametrize(
+    ("folder", "hint"),
+    [
+        ("flux", "'${APP}' holds a variable that was not substituted"),
+        ("overlay", "(a patch? give the rendered manifests)"),
+    ],
+)
+def test_what_was_not_rendered_is_said_to_be_so(folder: str, hint: str) -> None:
+    """A component has no namespace either, but to state one would not help."""
+    assert hint in planned(status=2, options=(str(DATA / folder),))["errors"][0]["message"]
+
+
+def test_what_is_no_kopia_source_is_passed_over(tmp_path: Path) -> None:
+    """An image's "repository" under "kopia", health checks that name a kind alone, and sources with restic."""
+    values = {"kopia": {"repository": "example.org/volsync"}, "checks": [{"kind": "ReplicationSource", "name": "a"}]}
+    restic = {"kind": "ReplicationSource", "metadata": {"name": "${APP}"}, "spec": {"restic": {}}}
+    tmp_path.joinpath("values.yaml").write_text(json.dumps({**values, "extra": [restic]}))
+    tmp_path.joinpath("component.yaml").write_text(json.dumps(restic))
+    assert planned(options=(str(tmp_path),))["notes"] == []
+
+
+def test_the_json_has_the_documented_shape() -> None:
+    """Every key that is written is in the schema, and every key of the schema is written."""
+    jsonschema = pytest.importorskip("jsonschema")
+    schema = json.loads(ROOT.joinpath("docs", "plan.schema.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+    def close(node: object) -> None:
+        """Allow no key that is not described, and require each that is."""
+        if isinstance(node, dict):
+            if "properties" in node:
+                node["additionalProperties"] = False
+                assert sorted(node["required"]) == sorted(node["properties"])
+            for member in node.values():
+                close(member)
+
+    close(schema)
+    validator = jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+    for path in (EXAMPLE, *(str(folder) for folder in DATA.iterdir())):
+        validator.validate(json.loads(invoke("--output", "json", path).stdout))
+
+
+def test_every_code_of_a_note_is_documented() -> None:
+    """The command's page has a row for each code that the source has, with a star where it is a warning."""
+    from kopia_maint.cli import _advice, _main, _plan
+    from kopia_maint.cli._advice import Note
+
+    page = ROOT.joinpath("docs", "command-line.md").read_text("utf-8")
+    table = page.partition("### Notes")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| `")]
+    text = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (_advice, _main, _plan))
+    codes = re.findall(r'(?:Note\(|yield )\s*\(?"([a-z-]+)"|^            "([a-z-]+)",$', text, re.MULTILINE)
+    assert {one or other for one, other in codes} == {row.split("`")[1] for row in rows}
+    assert [Note(row.split("`")[1], "").urgent for row in rows] == [row.endswith("*") for row in rows]
+
+
+def test_the_hook_reads_the_whole_folder() -> None:
+    """The file that changed may agree with what it asked before: pre-commit must not hand over file names."""
+    [hook] = yaml.safe_load(ROOT.joinpath(".pre-commit-hooks.yaml").read_text("utf-8"))
+    assert hook["id"] == "kopia-maint-plan"
+    assert hook["pass_filenames"] is False
+    command, subcommand = hook["entry"].split()
+    assert (command, hook["language"], hook["additional_dependencies"]) == ("kopia-maint", "python", [".[cli]"])
+    assert subcommand == "plan"
+    assert invoke(*hook["args"], "--output", "json", given="").exit_code in (1, 2)
+
+
+def test_a_plan_of_files_and_of_the_cluster_together(tmp_path: Path) -> None:
+    """CronJobs from the cluster beside sources from files: what stands there counts."""
+    exported = tmp_path / "cronjobs.json"
+    exported.write_text(json.dumps({"kind": "CronJobList", "apiVersion": "batch/v1", "items": [cron_job()]}))
+    answer = planned(wants("0 1 * * *", "team-0/first"), status=1, options=(str(exported), "-"))
+    assert answer["repositories"][0]["owner"] == "team-a"
