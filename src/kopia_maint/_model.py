@@ -194,7 +194,7 @@ class Repository:
     """
 
     secret_name: str = field(converter=_repository)
-    custom_ca: CustomCA = field(factory=CustomCA, validator=_is(CustomCA))
+    custom_ca: CustomCA = field(default=CustomCA(), validator=_is(CustomCA))
 
     @cached_property
     def hash(self) -> str:

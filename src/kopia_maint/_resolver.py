@@ -61,8 +61,8 @@ class Rule(NamedTuple):
     current: str
     request: str
     verdict: Verdict
-    takes_schedule: bool = False
-    takes_ownership: bool = False
+    takes_schedule: bool
+    takes_ownership: bool
 
 
 # Every enabled request records its claim first, if it is news; a disabled one drops it.
@@ -234,7 +234,7 @@ def hand_over(current: CronJobState, namespace: str, *, policy: Policy = _FIRST_
     Make *namespace* the owner, and establish the latest schedule it has asked for, if any.
 
     An administrator's act; for the present owner it does nothing. Conflicts that
-    begin or end with it are in the state, and no news to the next ``reconcile``.
+    begin or end with it are in the state, and no news to the next :func:`reconcile`.
 
     Raises:
         InvalidValue: *namespace* is not a namespace's name, or an argument is of the wrong type.
