@@ -210,7 +210,7 @@ class Repository:
         return CRON_JOB_PREFIX + self.hash
 
 
-@frozen(order=True, cache_hash=True, weakref_slot=False)
+@frozen(order=True, weakref_slot=False)
 class SourceRef:
     """Which ReplicationSource: its namespace (the tenant) and its name."""
 
