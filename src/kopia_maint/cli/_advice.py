@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from functools import lru_cache
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
@@ -19,15 +20,16 @@ from .._errors import shown
 from .._manifest import OWNER_KEY
 from .._model import Claim, CronJobState, SourceRef, Verdict
 from .._resolver import hand_over
-from .._schedule import Schedule
 from ._load import Place
 
 if TYPE_CHECKING:
     from ._plan import PlannedRepository
 
-_URGENT = ("unknown-field", "embedded", "elsewhere", "left-out", "no-job-template")
+SUSPENDED = "suspended"
+
+_URGENT = ("unknown-field", "embedded", "elsewhere", "no-job-template")
 _LIMITS = ("suspend", "resources", "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
-_FIELDS = {
+_FIELDS = {  # by what they are in
     "spec.kopia.maintenanceCronJob": ("enabled", "schedule", *_LIMITS),
     "spec.kopia.customCA": ("secretName", "configMapName", "key"),
     # There are more of these in every release: only what is nearly one of ours is worth a word.
@@ -61,48 +63,56 @@ class Note:
         return self.message if self.place is None else f"{self.place}: {self.message}"
 
 
-def next_steps(state: CronJobState, namespaces: Collection[str], operator_namespace: str) -> dict[str, dict[str, str]]:
-    """Return for each namespace what ends its conflicts, one of these; ``handOver`` is an administrator's command."""
-    claims: dict[str, dict[SourceRef, Claim]] = {namespace: {} for namespace in namespaces}
-    for source, claim in state.claims.items():
-        if source.namespace in claims:
-            claims[source.namespace][source] = claim
-    # A hand-over is decided by the claims of the new owner alone: with those of all, many would take long.
+def ways_out(schedule: str) -> dict[str, str]:
+    """Return what its tenant can do to end a conflict with *schedule*, one of these."""
     return {
-        namespace: _next_steps(
-            state, namespace, hand_over(evolve(state, claims=own), namespace).schedule, operator_namespace
-        )
-        for namespace, own in claims.items()
-    }
-
-
-def _next_steps(state: CronJobState, namespace: str, schedule: Schedule, operator_namespace: str) -> dict[str, str]:
-    patch: dict[str, Any] = {"metadata": {"annotations": {OWNER_KEY: namespace}}}
-    if schedule != state.schedule:
-        patch["spec"] = {"schedule": schedule.text}
-    return {
-        "agree": f"set spec.kopia.maintenanceCronJob.schedule to {json.dumps(state.schedule.text)},"
+        "agree": f"set spec.kopia.maintenanceCronJob.schedule to {schedule},"
         " or leave maintenanceCronJob out to have no preference",
         "disable": "set spec.kopia.maintenanceCronJob.enabled to false: maintenance goes on for as long as another"
         " source uses the repository",
         "ownRepository": "name another Secret in spec.kopia.repository: another repository has another schedule",
-        "handOver": f"kubectl patch cronjob {state.cron_job_name} -n {operator_namespace} --type merge"
-        f" -p {quote(json.dumps(patch, separators=(',', ':')))}",
     }
 
 
-def misspelt(source: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def hand_overs(state: CronJobState, namespaces: Collection[str], operator_namespace: str) -> dict[str, str]:
+    """Return for each namespace the command by which an administrator makes it the owner."""
+    claims: dict[str, dict[SourceRef, Claim]] = {namespace: {} for namespace in namespaces}
+    for source, claim in state.claims.items():
+        if source.namespace in claims:
+            claims[source.namespace][source] = claim
+    commands = {}
+    for namespace, own in claims.items():
+        # A hand-over is decided by the claims of the new owner alone: with those of all, many would take long.
+        schedule = hand_over(evolve(state, claims=own), namespace).schedule
+        patch: dict[str, Any] = {"metadata": {"annotations": {OWNER_KEY: namespace}}}
+        if schedule != state.schedule:
+            patch["spec"] = {"schedule": schedule.text}
+        commands[namespace] = (
+            f"kubectl patch cronjob {state.cron_job_name} -n {operator_namespace} --type merge"
+            f" -p {quote(json.dumps(patch, separators=(',', ':')))}"
+        )
+    return commands
+
+
+def misspelt(kopia: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield path and message for each field that was meant for us, and that the API server drops without a word."""
-    for path, known in _FIELDS.items():
-        fields: Any = source
-        for step in path.split("."):
-            fields = fields.get(step) if isinstance(fields, Mapping) else None
-        for key in fields if isinstance(fields, Mapping) else ():
-            if isinstance(key, str) and key not in known:
-                meant = nearest(key, known)
-                if meant or path != "spec.kopia":
-                    hint = f" ({meant}?)" if meant else ""
-                    yield f"{path}.{key}", f"VolSync has no field {shown(key)}{hint}: the API server drops it silently"
+    for path in _FIELDS:
+        fields = kopia if path == "spec.kopia" else kopia.get(path.rpartition(".")[2])
+        if isinstance(fields, Mapping):
+            yield from _unknown(path, tuple(fields))
+
+
+@lru_cache(maxsize=1024)  # sources are alike, and to look for what was meant takes longer than to read one
+def _unknown(path: str, fields: tuple[object, ...]) -> Sequence[tuple[str, str]]:
+    found = []
+    for name in fields:
+        if isinstance(name, str) and name not in _FIELDS[path]:
+            meant = nearest(name, _FIELDS[path])
+            if meant or path != "spec.kopia":
+                hint = f" ({meant}?)" if meant else ""
+                message = f"VolSync has no field {shown(name)}{hint}: the API server drops it silently"
+                found.append((f"{path}.{name}", message))
+    return found
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
@@ -143,20 +153,20 @@ def notes_on(planned: Sequence[PlannedRepository]) -> Iterator[Note]:
 
 def _about(it: PlannedRepository) -> Iterator[tuple[str, str]]:
     state, decision, cron_job = it.state, it.decision, it.cron_job_name
-    if it.ambiguous:
+    if it.name not in (None, it.label):
         yield "custom-ca", "its sources differ in customCA from others with a Secret of this name: two CronJobs"
     if state is None:
         return
     if decision.desired is None:
         yield "delete", f"no source uses it any more: {cron_job} is to be deleted"
         return
-    if it.conflicts and decision.current is None and any(request.created_at is None for request in it.requests):
+    if it.conflicts and decision.current is None and not it.dated:
         yield (
             "owner-by-name",
             "who was first is not in the input, which has neither a CronJob nor every creationTimestamp: the order of"
             " names decides here, on a cluster the first source does",
         )
-    if it.idle == "suspended":
+    if it.next_run == SUSPENDED:
         yield "suspended", f"{cron_job} is suspended: no maintenance until its spec.suspend is false"
     superseded = [source for source, verdict in decision.verdicts.items() if verdict is Verdict.SUPERSEDED]
     if superseded:

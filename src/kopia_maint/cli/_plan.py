@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone, tzinfo
+from functools import lru_cache
 from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo, available_timezones
@@ -33,26 +34,11 @@ from .._manifest import (
 from .._model import CRON_JOB_PREFIX, Conflict, CronJobState, Reconciliation, SourceRef, SourceRequest
 from .._policy import Policy
 from .._resolver import plan
-from ._advice import Note, embeds_source, misspelt, nearest, next_steps, notes_on, some
+from .._schedule import Schedule
+from ._advice import SUSPENDED, Note, embeds_source, hand_overs, misspelt, nearest, notes_on
 from ._load import Document, Place, Problem
 
 _AS_IT_IS = "; this CronJob stays as it is, and its repository, with all who use it, is left out of the plan"
-
-
-@frozen
-class PlannedConflict:
-    """
-    One conflict.
-
-    Attributes:
-        record: The library's record of it.
-        place: Where its source asks; None: only the CronJob tells of it.
-        next_steps: What ends it, one of these.
-    """
-
-    record: Conflict
-    place: Place | None
-    next_steps: dict[str, str]
 
 
 @frozen
@@ -62,25 +48,27 @@ class PlannedRepository:
 
     Attributes:
         repository_hash: Which repository.
-        requests: What its sources ask for.
-        ambiguous: Whether there is another with a Secret of the same name, and another CA.
+        name: The name of its Secret; None where only a CronJob is known that does not tell.
+        label: What people call it, and no other.
+        dated: Whether the creation time of all its sources is known.
         decision: The library's decision.
-        conflicts: Who is in conflict.
+        conflicts: The library's records, each with the place where its source asks, if there is one.
+        hand_overs: For each namespace in conflict the command that makes it the owner.
         manifest: The CronJob as it should be; None: there should be none, or it cannot be written.
         changes: What a write would change on the CronJob that is there.
-        next_run: When it runs next, in its time zone, if it does.
-        idle: Why it does not.
+        next_run: When it runs next, in its time zone, or why it does not.
     """
 
     repository_hash: str
-    requests: Sequence[SourceRequest]
-    ambiguous: bool
+    name: str | None
+    label: str
+    dated: bool
     decision: Reconciliation
-    conflicts: tuple[PlannedConflict, ...]
+    conflicts: Sequence[tuple[Conflict, Place | None]]
+    hand_overs: Mapping[str, str]
     manifest: dict[str, Any] | None
-    changes: tuple[str, ...]
-    next_run: datetime | None
-    idle: str
+    changes: Sequence[str]
+    next_run: datetime | str
 
     @property
     def cron_job_name(self) -> str:
@@ -96,24 +84,6 @@ class PlannedRepository:
     def namespaces(self) -> Sequence[str]:
         """The namespaces that use it."""
         return sorted(self.state.namespaces) if self.state else ()
-
-    @property
-    def name(self) -> str | None:
-        """The name of its Secret; None where only a CronJob is known that does not tell."""
-        if self.requests:
-            return self.requests[0].repository.secret_name
-        return self.state.repository_name if self.state else None
-
-    @property
-    def label(self) -> str:
-        """What people call it, and no other."""
-        if self.name is None or not self.ambiguous:
-            return self.name or self.cron_job_name
-        if not self.requests:
-            return f"{self.name} ({self.repository_hash})"
-        ca = self.requests[0].repository.custom_ca
-        parts = [part for part in (ca.secret_name, ca.config_map_name, ca.key) if part]
-        return f"{self.name} ({' '.join(['CA', *parts]) if parts else 'no CA'})"
 
 
 @define
@@ -135,7 +105,7 @@ class Inventory:
     _requests: dict[SourceRef, tuple[SourceRequest, Place]] = field(factory=dict)
     _cron_jobs: dict[str, tuple[CronJobState, Document]] = field(factory=dict)
     _unreadable: set[SourceRef] = field(factory=set)
-    _withheld: dict[str, Place] = field(factory=dict)
+    _withheld: set[str] = field(factory=set)
     _strangers: list[str] = field(factory=list)
     _anything_unread: bool = False
 
@@ -188,7 +158,7 @@ class Inventory:
             return
         if request is None:
             return
-        for path, message in misspelt(manifest):
+        for path, message in misspelt(manifest["spec"]["kopia"]):
             self.notes.append(Note("unknown-field", f"{request.source}: {message}", place=place.at(path)))
         first, where = self._requests.setdefault(request.source, (request, place))
         if first is not request and first != request:
@@ -209,13 +179,13 @@ class Inventory:
             state = state_from_manifest(manifest)
         except KopiaMaintError as error:
             self._report(place, error, _AS_IT_IS)
-            self._withheld[str(metadata.get("name")).removeprefix(CRON_JOB_PREFIX)] = place
+            self._withheld.add(str(metadata.get("name")).removeprefix(CRON_JOB_PREFIX))
             return
         _, first = self._cron_jobs.setdefault(state.repository_hash, (state, document))
         if first.value != manifest:
             message = f"the CronJob {state.cron_job_name} is there twice with different content, first in {first.place}"
             self.problems.append(Problem(place.at(""), message + _AS_IT_IS))
-            self._withheld[state.repository_hash] = place
+            self._withheld.add(state.repository_hash)
 
     def _report(self, place: Place, error: KopiaMaintError, consequence: str = "") -> None:
         about = f"{error.source}: " if error.source else ""
@@ -225,14 +195,8 @@ class Inventory:
         """Return what becomes of every repository, sorted by name; add problems with CronJobs, and notes."""
         asked: dict[str, list[SourceRequest]] = {}
         for request, _ in self._requests.values():
-            if request.source not in self._unreadable:
+            if request.source not in self._unreadable and request.repository.hash not in self._withheld:
                 asked.setdefault(request.repository.hash, []).append(request)
-        for h, place in self._withheld.items():
-            users = asked.pop(h, ())
-            if users:
-                message = f"{users[0].repository.secret_name}: left out of the plan, since its CronJob cannot be read;"
-                message += f" used by {some(request.source for request in users)}"
-                self.notes.append(Note("left-out", message, h, place.at("")))
         states = [state for h, (state, _) in self._cron_jobs.items() if h not in self._withheld]
         unreadable = self._unreadable
         if self._anything_unread:
@@ -241,10 +205,15 @@ class Inventory:
             unreadable = unreadable | (claimed - self._requests.keys())
         requests = chain.from_iterable(asked.values())
         decisions = plan(states, requests, now=now, policy=policy, unreadable=unreadable)
-        planned = [self._planned(h, asked.get(h, ()), it, now=now, template=template) for h, it in decisions.items()]
-        names = Counter(it.name for it in planned)
-        planned = [evolve(it, ambiguous=True) if it.name and names[it.name] > 1 else it for it in planned]
-        planned.sort(key=lambda it: (it.name is None, it.name or "", it.repository_hash))
+        names = {h: _name(asked.get(h), it.current) for h, it in decisions.items()}
+        count = Counter(names.values())
+        planned = []
+        for h, name in sorted(names.items(), key=lambda item: (item[1] is None, item[1] or "", item[0])):
+            label = name or CRON_JOB_PREFIX + h
+            if name and count[name] > 1:
+                label += f" ({_distinction(h, asked.get(h))})"
+            dated = all(request.created_at is not None for request in asked.get(h, ()))
+            planned.append(self._planned(h, name, label, dated, decisions[h], now=now, template=template))
         if self._strangers:
             message = (
                 f"{len(self._strangers)} maintenance CronJob(s) outside namespace {self.operator_namespace}"
@@ -257,7 +226,9 @@ class Inventory:
     def _planned(
         self,
         repository_hash: str,
-        requests: Sequence[SourceRequest],
+        name: str | None,
+        label: str,
+        dated: bool,
         decision: Reconciliation,
         *,
         now: datetime,
@@ -268,43 +239,60 @@ class Inventory:
             decision = evolve(decision, desired=decision.current, conflicts=decision.before)
         desired = decision.desired
         _, base = self._cron_jobs.get(repository_hash, (None, template))
+        hand_overs_of: dict[str, str] = {}
         manifest: dict[str, Any] | None = None
-        changes: tuple[str, ...] = ()
-        runs: tuple[datetime, ...] = ()
-        idle = "never fires"
-        if (base.value.get("spec") or {}).get("suspend") is True:
-            idle = "suspended"
-        try:
-            zone = time_zone(base.value)
-            if desired is not None and idle != "suspended":
-                runs = desired.schedule.next_runs(now, 1, tz=zone)
-        except InvalidManifest as error:
-            self._report(base.place, error)
-            idle = "unknown time zone"
-        conflicts: list[PlannedConflict] = []
+        changes: Sequence[str] = ()
+        next_run: datetime | str = ""
         if desired is not None:
-            steps = next_steps(desired, {it.namespace for it in decision.conflicts}, self.operator_namespace)
-            conflicts = [PlannedConflict(it, self._place_of(it), steps[it.namespace]) for it in decision.conflicts]
+            hand_overs_of = hand_overs(desired, {it.namespace for it in decision.conflicts}, self.operator_namespace)
             try:
                 manifest = manifest_from_state(desired, base.value, operator_namespace=self.operator_namespace)
                 changes = _changes(patch_from_state(desired, base.value)) if decision.current else ()
             except KopiaMaintError as error:
                 self._report(base.place, error)
+            try:
+                next_run = _next_run(desired.schedule, time_zone(base.value), now)
+            except InvalidManifest as error:
+                self._report(base.place, error)
+                next_run = "unknown time zone"
+            if (base.value.get("spec") or {}).get("suspend") is True:
+                next_run = SUSPENDED
         return PlannedRepository(
             repository_hash=repository_hash,
-            requests=requests,
-            ambiguous=False,
+            name=name,
+            label=label,
+            dated=dated,
             decision=decision,
-            conflicts=tuple(conflicts),
+            conflicts=[(it, self._place_of(it)) for it in decision.conflicts],
+            hand_overs=hand_overs_of,
             manifest=manifest,
             changes=changes,
-            next_run=runs[0] if runs else None,
-            idle=idle,
+            next_run=next_run,
         )
 
     def _place_of(self, conflict: Conflict) -> Place | None:
         known = self._requests.get(SourceRef(conflict.namespace, conflict.name)) if conflict.name else None
         return None if known is None else known[1].at("spec.kopia.maintenanceCronJob.schedule")
+
+
+def _name(requests: Sequence[SourceRequest] | None, current: CronJobState | None) -> str | None:
+    if requests:
+        return requests[0].repository.secret_name
+    return current.repository_name if current else None
+
+
+def _distinction(repository_hash: str, requests: Sequence[SourceRequest] | None) -> str:
+    """Return what tells a repository from those with a Secret of the same name: its CA, where that is known."""
+    if not requests:
+        return repository_hash
+    ca = requests[0].repository.custom_ca
+    parts = [part for part in (ca.secret_name, ca.config_map_name, ca.key) if part]
+    return " ".join(["CA", *parts]) if parts else "no CA"
+
+
+@lru_cache(maxsize=1024)  # many repositories have the same schedule
+def _next_run(schedule: Schedule, zone: tzinfo, now: datetime) -> datetime | str:
+    return next(iter(schedule.next_runs(now, 1, tz=zone)), "never fires")
 
 
 def _changes(patch: Mapping[str, Any] | None) -> tuple[str, ...]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import json
 import os.path
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import timezone
+from datetime import datetime, timezone
 from itertools import zip_longest
 from textwrap import wrap
 from typing import Any
 
 from .._model import Conflict, format_time
-from ._advice import Note
+from ._advice import Note, some, ways_out
 from ._load import STANDARD_INPUT, Place, Problem
-from ._plan import PlannedConflict, PlannedRepository
+from ._plan import PlannedRepository
 
 _NBSP = "\u00a0"
+_COMMANDS = 3
 
 
 def printable(text: str) -> str:
@@ -29,19 +30,21 @@ def printable(text: str) -> str:
 
 
 def as_json(planned: Iterable[PlannedRepository], problems: Iterable[Problem], notes: Iterable[Note]) -> str:
-    """Return the plan as one JSON object, its shape documented in the command's reference."""
+    """Return the plan as one JSON object, its shape documented in the command's reference; each member on a line."""
     plan = {
-        "repositories": [_repository(it) for it in planned],
-        "errors": [
+        "repositories": map(_repository, planned),
+        "errors": (
             {"source": str(it.place), "path": it.place.path, "message": it.message, **_file(it.place)}
             for it in problems
-        ],
-        "notes": [
+        ),
+        "notes": (
             {"code": it.code, "repositoryHash": it.repository_hash, "message": it.message, **_file(it.place)}
             for it in notes
-        ],
+        ),
     }
-    return json.dumps(plan, indent=2) + "\n"
+    # With an indent, json does without its encoder in C, and takes ten times as long.
+    parts = (f'"{key}": [' + ",".join("\n" + json.dumps(it) for it in members) + "]" for key, members in plan.items())
+    return "{" + ",\n".join(parts) + "}\n"
 
 
 def _repository(it: PlannedRepository) -> dict[str, Any]:
@@ -52,23 +55,33 @@ def _repository(it: PlannedRepository) -> dict[str, Any]:
         "repositoryHash": it.repository_hash,
         "schedule": state.schedule.text if state else None,
         "owner": state.owner if state else None,
-        "namespaces": list(it.namespaces),
+        "namespaces": it.namespaces,
         "action": it.decision.action.value,
-        "changes": list(it.changes),
-        "nextRun": None if run is None else format_time(run) if run.tzinfo is timezone.utc else run.isoformat(),
+        "changes": it.changes,
+        "nextRun": None if isinstance(run, str) else _timestamp(run),
         "conflicts": [
             {
-                "namespace": conflict.record.namespace,
-                "name": conflict.record.name,
-                "schedule": conflict.record.schedule.text,
-                "since": format_time(conflict.record.since),
-                "message": conflict.record.message,
-                "nextSteps": conflict.next_steps,
-                **_file(conflict.place),
+                "namespace": record.namespace,
+                "name": record.name,
+                "schedule": record.schedule.text,
+                "since": format_time(record.since),
+                "message": record.message,
+                "nextSteps": _next_steps(it, record),
+                **_file(place),
             }
-            for conflict in it.conflicts
+            for record, place in it.conflicts
         ],
     }
+
+
+def _timestamp(run: datetime) -> str:
+    return format_time(run) if run.tzinfo is timezone.utc else run.isoformat()
+
+
+def _next_steps(it: PlannedRepository, record: Conflict) -> dict[str, str]:
+    state = it.state
+    assert state is not None  # without one there is nothing to be in conflict with
+    return {**ways_out(json.dumps(state.schedule.text)), "handOver": it.hand_overs[record.namespace]}
 
 
 def _file(place: Place | None) -> dict[str, Any]:
@@ -93,14 +106,12 @@ def as_github(planned: Sequence[PlannedRepository], problems: Sequence[Problem],
     for problem in problems:
         told = ": ".join(part for part in (problem.place.path, problem.message) if part)
         commands.append(_command("error", "Not readable", told, problem.place))
-    conflicts = [(it, conflict) for it in planned for conflict in it.conflicts]
-    for it, conflict in conflicts:
-        asks = (
-            f"{_who(conflict.record)} asks for '{conflict.record.schedule}' since {format_time(conflict.record.since)}"
-        )
-        steps = (f"\n- {what}: {how}" for what, how in conflict.next_steps.items())
-        told = f"{it.label}: {asks}; {_standing(it)} stands. One of these ends it:{''.join(steps)}"
-        commands.append(_command("error", "Maintenance schedule conflict", told, conflict.place))
+    conflicts = [(it, record, place) for it in planned for record, place in it.conflicts]
+    for it, record, place in conflicts:
+        asks = f"{_who(record)} asks for '{record.schedule}' since {format_time(record.since)}"
+        steps = "".join(f"\n- {what}: {how}" for what, how in _next_steps(it, record).items())
+        told = f"{it.label}: {asks}; {_standing(it)} stands. One of these ends it:{steps}"
+        commands.append(_command("error", "Maintenance schedule conflict", told, place))
     for note in notes:
         commands.append(_command("warning" if note.urgent else "notice", note.code, note.message, note.place))
     summary = f"repositories: {len(planned)}, conflicts: {len(conflicts)}, errors: {len(problems)}"
@@ -136,13 +147,10 @@ def as_table(planned: Sequence[PlannedRepository], notes: Iterable[Note], width:
     else:
         headings = "Repository,Schedule,Owner,Namespaces,Next run,Action"
         blocks.append(["Repositories", "", *_columns(headings, [(it.label, *_row(it)) for it in planned], width)])
-    rows = [(it.label, *_conflict_row(it, conflict)) for it in planned for conflict in it.conflicts]
+    rows = [(it.label, *_conflict_row(it, record)) for it in planned for record, _ in it.conflicts]
     if rows:
         blocks.append(["Conflicts", "", *_columns("Repository,Source,Asks for,Since,What stands", rows, width)])
-    for it in planned:
-        if it.conflicts:
-            title = f"What ends a conflict over {it.label}, for each source one of these"
-            blocks.append([*_wrapped(title, width), "", *_ways_out(it, width)])
+        blocks.append(["What ends a conflict, for each source one of these", "", *_ways_out(planned, width)])
     told = [line for note in notes for line in _wrapped(printable(str(note)), width, " - ", "   ")]
     if told:
         blocks.append(["Notes", "", *told])
@@ -156,17 +164,14 @@ def _row(it: PlannedRepository) -> tuple[str, str, str, str, str]:
     if state is None:  # every source is disabled, and there is no CronJob
         return "none", "", "", "", action
     owner = f"{state.owner} (orphaned)" if state.orphaned else state.owner or "unknown"
-    return state.schedule.text, owner, ", ".join(it.namespaces), _next_run(it), action
+    return state.schedule.text, owner, some(it.namespaces), _next_run(it), action
 
 
 def _next_run(it: PlannedRepository) -> str:
-    if it.decision.desired is None:
-        return ""
-    return it.idle if it.next_run is None else f"{it.next_run:%Y-%m-%d %H:%M}{_NBSP}{it.next_run.tzinfo}"
+    return it.next_run if isinstance(it.next_run, str) else f"{it.next_run:%Y-%m-%d %H:%M}{_NBSP}{it.next_run.tzinfo}"
 
 
-def _conflict_row(it: PlannedRepository, conflict: PlannedConflict) -> tuple[str, ...]:
-    record = conflict.record
+def _conflict_row(it: PlannedRepository, record: Conflict) -> tuple[str, ...]:
     return _who(record), record.schedule.text, f"{record.since:%Y-%m-%d %H:%M}{_NBSP}UTC", _standing(it)
 
 
@@ -180,14 +185,18 @@ def _standing(it: PlannedRepository) -> str:
     return f"{state.schedule} ({f'owner{_NBSP}{state.owner}' if state.owner else 'no owner'})"
 
 
-def _ways_out(it: PlannedRepository, width: int) -> Iterator[str]:
-    """Yield what ends the conflicts over a repository. A command is broken where the shell allows it."""
-    for what, how in it.conflicts[0].next_steps.items():
-        if what != "handOver":
-            yield from _wrapped(how, width, " - ", "   ")
-    for namespace, command in {each.record.namespace: each.next_steps["handOver"] for each in it.conflicts}.items():
-        yield from _wrapped(f"make {namespace} the owner, as an administrator:", width, " - ", "   ")
+def _ways_out(planned: Sequence[PlannedRepository], width: int) -> Iterator[str]:
+    """Yield what ends conflicts: commands for the first few, each broken where the shell allows it."""
+    schedules = {it.state.schedule.text for it in planned if it.conflicts and it.state}
+    for how in ways_out(json.dumps(schedules.pop()) if len(schedules) == 1 else "what stands").values():
+        yield from _wrapped(how, width, " - ", "   ")
+    commands = [(it.label, *each) for it in planned for each in it.hand_overs.items()]
+    for label, namespace, command in commands[:_COMMANDS]:
+        yield from _wrapped(f"make {namespace} the owner of {label}, as an administrator:", width, " - ", "   ")
         yield "   {} \\\n     -p {}".format(*command.split(" -p ", 1))
+    if len(commands) > _COMMANDS:
+        more = f"for {len(commands) - _COMMANDS} more such commands see --output json, handOver"
+        yield from _wrapped(more, width, " - ", "   ")
 
 
 def _columns(titles: str, rows: Iterable[Sequence[str]], width: int) -> list[str]:
