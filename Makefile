@@ -5,7 +5,8 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test lint types contracts check docs diagrams format schedules vectors bench oldest package clean
+.PHONY: help demo test coverage lint types contracts check docs diagrams format schedules histories fuzz mutants vectors \
+	bench versions package clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -17,6 +18,9 @@ demo: $(VENV)/.demo ## Plan an example folder that has a conflict in it
 
 test: $(VENV)/.dev ## Pass the tests
 	$(BIN)/python -m pytest
+
+coverage: $(VENV)/.dev ## Pass the tests, and see that they leave out no branch of the package
+	$(BIN)/python -m pytest --cov
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check
@@ -45,28 +49,29 @@ format: $(VENV)/.dev
 schedules: $(VENV)/.dev ## Compare a million schedules with the parser that Kubernetes runs (needs Go, see tests/robfig)
 	$(BIN)/python -m tests.campaign_schedules
 
+histories: $(VENV)/.dev ## Hold a million steps of random histories against the laws (STEPS=...)
+	$(BIN)/python -m tests.campaign_histories --steps $(or $(STEPS),1000000)
+
+fuzz: $(VENV)/.fuzz ## Fuzz every reader of foreign data, guided by coverage, for ten minutes (SECONDS=...)
+	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600)
+
+mutants: $(VENV)/.mutants ## See that a test fails for every small change of the core (MODULES=...)
+	$(BIN)/python -m tests.campaign_mutants $(MODULES)
+
 vectors: $(VENV)/.dev ## Write the generated conformance vectors again
 	$(BIN)/python -m tests.vectors
 
 bench: $(VENV)/.bench ## Measure what it costs, against what a reader knows
 	$(BIN)/python -m tests.benchmarks
 
-oldest: ## Pass the tests with the oldest dependencies that are allowed
-	$(PYTHON) -m venv $(VENV)-oldest
-	$(VENV)-oldest/bin/python -m pip install --quiet --upgrade pip
-	$(VENV)-oldest/bin/pip install --quiet --editable '.[cli,testing]' --group tests attrs==24.1.0 croniter==6.1.0
-	$(VENV)-oldest/bin/python -m pytest
+versions: $(VENV)/.versions ## Pass the tests on every Python there is, with the oldest dependencies, and try the package
+	$(BIN)/nox
 
-package: $(VENV)/.dev ## Build the wheel and the sdist, and install the wheel into an empty environment
-	rm -rf dist
-	$(BIN)/python -m build
-	rm -rf $(VENV)-package
-	$(PYTHON) -m venv $(VENV)-package
-	$(VENV)-package/bin/pip install --quiet dist/*.whl
-	cd / && $(abspath $(VENV)-package)/bin/python -c "import kopia_maint; print(kopia_maint.__version__)"
+package: $(VENV)/.versions ## Build the wheel and the sdist into dist, and use the wheel in an empty environment
+	$(BIN)/nox --session package
 
 clean:
-	rm -rf $(VENV) $(VENV)-oldest $(VENV)-package dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .nox dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 
 $(VENV)/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer is needed; name one with make PYTHON=..."; exit 1; }
@@ -88,3 +93,7 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 $(VENV)/.bench: $(VENV)/bin/python pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[cli]' --group bench
 	@touch $@ $(VENV)/.demo
+
+$(VENV)/.fuzz $(VENV)/.mutants $(VENV)/.versions: $(VENV)/.%: $(VENV)/.dev
+	$(BIN)/pip install --quiet --group $*
+	@touch $@

@@ -137,6 +137,16 @@ def put(script: str, vectors: list[Vector], timeout: float = 20.0) -> list[str]:
     return ["".join(str(it.got) for it in each.differences) for each in outcomes]
 
 
+def test_one_that_no_longer_listens_is_told_by_how_it_ended() -> None:
+    """Writing to it fails, which says little: its status and last words say more, and it is started again."""
+    script = (
+        "import os, sys, time; os.read(0, 65536); os.close(0); "
+        + RIGHT.replace("print", "import json; print")
+        + "; time.sleep(0.2); print('deaf', file=sys.stderr); sys.exit(3)"
+    )
+    assert put(script, [SUBJECT, SUBJECT, SUBJECT]) == ["", "it ended with status 3; its last words: deaf", ""]
+
+
 def test_it_is_started_once_and_ended() -> None:
     """Every vector is put to the same process, which is gone afterwards."""
     script = LOOP + "import os; print(json.dumps({'verdict': os.getpid(), 'cronJob': None}), flush=True)"

@@ -623,8 +623,10 @@ def test_text_that_utf_8_cannot_hold_is_no_obstacle(disputed: CronJobState) -> N
 def test_foreign_annotations_count_too(disputed: CronJobState) -> None:
     """Kubernetes allows 256 KiB of annotations per object, all of them together."""
     manifest = fork_cron_job(annotations={"note": "x" * 262_000})
-    with pytest.raises(StateTooLarge):
+    with pytest.raises(StateTooLarge, match="namespace team-b has the largest share"):
         patch_from_state(disputed, manifest)
+    with pytest.raises(StateTooLarge, match="they are not ours: there is no claim"):
+        patch_from_state(evolve(disputed, claims={}, latest_conflict=None), manifest)
 
 
 def test_adoption_is_undisturbed_by_a_while_with_the_fork() -> None:

@@ -16,8 +16,10 @@ import kopia_maint
 from kopia_maint import (
     Claim,
     Conflict,
+    Consensus,
     CronJobState,
     CustomCA,
+    FirstWins,
     InvalidManifest,
     InvalidSchedule,
     InvalidValue,
@@ -68,6 +70,15 @@ def test_every_value_is_frozen_hashable_and_picklable(value: Any) -> None:
         setattr(value, value.__attrs_attrs__[0].name, None)
     with pytest.raises((AttributeError, TypeError)):
         value.something_new = 1
+
+
+@pytest.mark.parametrize("policy", [FirstWins, Consensus])
+def test_the_shipped_policies_are_values(policy: type[FirstWins] | type[Consensus]) -> None:
+    """Two of a kind are equal, have one hash, and hold nothing that could be set."""
+    assert policy() == policy()
+    assert hash(policy()) == hash(policy())
+    with pytest.raises(FrozenInstanceError):
+        policy().name = "another"  # type: ignore[misc]
 
 
 def test_everything_public_is_importable_from_the_top() -> None:

@@ -346,6 +346,12 @@ def test_a_source_listed_twice_is_an_error(requests: list, unreadable: list, mes
         reconcile(None, requests, now=NOW, unreadable=unreadable)
 
 
+def test_unreadable_sources_are_named_not_given() -> None:
+    """Text, or a manifest, is an error of our own family: it would protect no claim."""
+    with pytest.raises(InvalidValue, match="unreadable must hold SourceRefs, not 'team-a/source-a'"):
+        reconcile(None, [], now=NOW, unreadable=["team-a/source-a"])  # type: ignore[list-item]
+
+
 def test_two_repositories_are_an_error() -> None:
     """`reconcile` is for one repository, in whatever order they come; `plan` keeps several apart."""
     requests = [ask("team-a/a"), ask("team-a/b", repository=Repository("other"))]

@@ -49,6 +49,15 @@ def test_equality_is_by_meaning() -> None:
     assert len({Schedule.parse(text) for group in GROUPS for text in group}) == len(GROUPS)
 
 
+@pytest.mark.parametrize(
+    ("minutes", "canonical"),
+    [("1-9/2", "1,3,5,7,9"), ("0-9/10", "0"), ("*/59", "0,59"), ("5/15", "5,20,35,50"), ("58/2", "58"), ("59/2", "59")],
+)
+def test_steps_reach_the_end_of_their_range_and_no_further(minutes: str, canonical: str) -> None:
+    """A range's end is part of it; a number with a step begins a range to the field's end."""
+    assert Schedule.parse(f"{minutes} * * * *").canonical == f"{canonical} * * * *"
+
+
 def test_what_never_fires() -> None:
     """It is a property, not a parse error."""
     for group in GROUPS[:-1]:
@@ -92,6 +101,9 @@ def test_the_text_is_kept_with_white_space_folded() -> None:
         (" @daily", "syntax", "found 1"),
         ("@every 1d", "syntax", "largest unit is h"),
         ("@every  1h", "syntax", "not a Go duration"),
+        ("@every 9223372036.854775808s", "syntax", "not a Go duration"),  # 2**63 ns, one more than Go can hold
+        ("@every 9223372036.9s", "syntax", "not a Go duration"),
+        ("@every 9223372036s1s", "syntax", "not a Go duration"),
         ("@every", "syntax", "none of"),
         ("TZ=UTC 0 2 * * *", "time-zone", "spec.timeZone"),
         ("CRON_TZ=Europe/Berlin 0 2 * * *", "time-zone", "spec.timeZone"),
@@ -111,13 +123,32 @@ def test_refusals_say_what_is_wrong(text: Any, code: str, says: str) -> None:
     assert (caught.value.code, caught.value.reason) == (code, code)
 
 
-def test_refusals_say_where() -> None:
-    """The span is the place of the fault in the text."""
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("0  2 1,40 * *", "40"),
+        ("0,15,30 1-5,99 * * *", "99"),
+        ("0,15,,61 2 * * *", "61"),
+        ("0,15,30 12-18 * JUN foo", "foo"),
+        ("CRON_TZ=UTC 0 2 * * *", "TZ"),
+        ("TZ=UTC 0 2 * * *", "TZ"),
+        ("0 TZ * * *", "TZ"),
+        ("5\x1b * * * *", "\x1b"),
+        ("5 2\x1b * * *", "\x1b"),
+        ("@every 1x", "1x"),
+        ("@nightly", "@nightly"),
+        ("0  2 * *", "0 2 * *"),
+    ],
+)
+def test_refusals_say_where(text: str, fault: str) -> None:
+    """The span is the place of the fault in the text, white space folded; a position counts from 1."""
     with pytest.raises(InvalidSchedule) as caught:
-        Schedule.parse("0  2 1,40 * *")
-    assert caught.value.span is not None
-    assert caught.value.span == (6, 8)
-    assert "0 2 1,40 * *"[slice(*caught.value.span)] == "40"
+        Schedule.parse(text)
+    folded = " ".join(text.split())
+    start = folded.index(fault)
+    assert caught.value.span == (start, start + len(fault))
+    if caught.value.code == "unprintable":
+        assert f"at position {start + 1} " in str(caught.value)
 
 
 @given(st.text(max_size=300))
@@ -227,5 +258,6 @@ class NoZone(tzinfo):
 )
 def test_wrong_arguments_are_refused(arguments: dict[str, Any]) -> None:
     """With an error of our own family."""
+    given: dict[str, Any] = {"after": NOW, "count": 1, "tz": timezone.utc, **arguments}
     with pytest.raises(InvalidValue):
-        DEFAULT_SCHEDULE.next_runs(**{"after": NOW, "count": 1, "tz": timezone.utc, **arguments})
+        DEFAULT_SCHEDULE.next_runs(**given)

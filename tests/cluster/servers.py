@@ -17,7 +17,7 @@ import socket
 import subprocess
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from datetime import datetime, timezone
@@ -177,7 +177,7 @@ class StandIn(kmock.KubernetesEmulator):
 
 
 @contextmanager
-def stand_in(folder: Path) -> Iterator[tuple[Path, StandIn]]:
+def stand_in(folder: Path) -> Generator[tuple[Path, StandIn]]:
     """Serve a stand-in from a thread. Yield a kubeconfig for it, and the stand-in itself."""
     started: Future[tuple[str, StandIn, asyncio.AbstractEventLoop, asyncio.Event]] = Future()
 
@@ -199,7 +199,7 @@ def stand_in(folder: Path) -> Iterator[tuple[Path, StandIn]]:
 
 
 @contextmanager
-def api_server(folder: Path) -> Iterator[tuple[Path, Path]]:
+def api_server(folder: Path) -> Generator[tuple[Path, Path]]:
     """Run the real one, with the example's definition and rights. Yield kubeconfigs: ours and the operator's."""
     admin, operator = secrets.token_hex(), secrets.token_hex()
     key, tokens = folder / "service-account.key", folder / "tokens.csv"
@@ -276,13 +276,13 @@ def kubeconfig(path: Path, cluster: dict[str, Any], user: dict[str, Any]) -> Pat
 
 
 @contextmanager
-def connected(path: Path) -> Iterator[client.ApiClient]:
+def connected(path: Path) -> Generator[client.ApiClient]:
     with new_client_from_config(str(path)) as connection:  # type: ignore[no-untyped-call]
         yield connection
 
 
 @contextmanager
-def running(command: list[Any], log: Path, **environment: str) -> Iterator[subprocess.Popen[bytes]]:
+def running(command: list[Any], log: Path, **environment: str) -> Generator[subprocess.Popen[bytes]]:
     """Run a process for as long as the block lasts; killed, not asked, so that nothing may depend on its farewell."""
     with log.open("ab") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, env={**os.environ, **environment})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -33,7 +33,7 @@ class Cluster:
         self.server = server
 
     @contextmanager
-    def operator(self) -> Iterator[None]:
+    def operator(self) -> Generator[None]:
         """Run the operator as its README says, and kill it at the end."""
         command = [sys.executable, "-m", "kopf", "run", "--standalone", "-A", EXAMPLE / "maintenance.py"]
         log = self.folder / "operator.log"

@@ -9,7 +9,7 @@ own types. Nothing is remembered between lines.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import datetime
 from math import isinf
@@ -147,7 +147,7 @@ def _text(asked: dict[str, Any], key: str) -> str:
 
 
 @contextmanager
-def _at(path: str) -> Iterator[None]:
+def _at(path: str) -> Generator[None]:
     """Put *path* in front of the path of an error: it says where in the line the fault is."""
     try:
         yield

@@ -180,6 +180,7 @@ def search(
                 transition, found = attempt(subject, state, step, EPOCH + MINUTE)
             if found is not None:
                 return Exploration(len(came_from), transitions, _shortest(subject, came_from, key, step))
+            assert transition.after is not None  # to have none is where it all began
             came_from[reached] = key, step
             queue.append((reached, _undated(subject, transition.after)))
         if watched:
@@ -187,10 +188,8 @@ def search(
     return Exploration(len(came_from), transitions, None)
 
 
-def _undated(subject: Subject, state: CronJobState | None) -> CronJobState | None:
+def _undated(subject: Subject, state: CronJobState) -> CronJobState:
     """Return a state with every time moved to the beginning, and the latest conflict that it then has."""
-    if state is None:
-        return None
     claims = {source: Claim(claim.schedule, EPOCH) for source, claim in state.claims.items()}
     bare = evolve(state, claims=claims, latest_conflict=None)
     again = (subject.take(bare, Submitted(request), EPOCH) for request in requests_of(state, REPOSITORY).values())

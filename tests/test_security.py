@@ -1,0 +1,75 @@
+"""The threat model says what is so: every test that it names exists, every bound is the code's, and YAML is plain."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("yaml")
+
+import yaml
+
+import kopia_maint
+from kopia_maint import _manifest, _model, _schedule
+from kopia_maint.cli import _load, _yaml
+from kopia_maint.conformance import _answer
+
+from .test_docs import ROOT
+
+PAGE = ROOT.joinpath("docs", "security.md").read_text("utf-8")
+NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
+
+
+@pytest.mark.parametrize(("file", "name"), NAMED)
+def test_every_test_that_is_named_exists(file: str, name: str) -> None:
+    """A claim that nothing shows is not made."""
+    tree = ast.parse(ROOT.joinpath(file).read_text("utf-8"))
+    assert name in {node.name for node in tree.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))}
+
+
+def test_every_claim_names_a_test() -> None:
+    """All that a tenant cannot do."""
+    claims = PAGE.partition("## What a tenant cannot do")[2].partition("\n## ")[0].split("\n- ")[1:]
+    assert len(claims) >= 10
+    assert [claim for claim in claims if not re.search(r"Shown\s+by\s+`tests/", claim)] == []
+
+
+def test_the_bounds_are_the_codes() -> None:
+    """Row by row."""
+    lengths = {kind: length for kind, (length, *_) in _model._KINDS_OF_NAME.items()}
+    rows = {
+        "characters of a schedule": f"{_schedule.MAX_LENGTH}",
+        "characters of a namespace's name": f"{lengths['namespace']}",
+        "characters of another name": f"{lengths['name']}",
+        "characters of a conflict annotation that is read": f"{_model._CONFLICT_LENGTH:,}",
+        "bytes of all annotations of one CronJob": f"{_manifest.ANNOTATIONS_LIMIT:,}",
+        "levels of nesting in a manifest from a file or the wire": f"{_manifest.MAX_DEPTH}",
+        "levels of `List` inside `List` in a file": f"{_load._MAX_NESTED_LISTS}",
+        "nodes that aliases add to a YAML document": f"{_yaml._ALLOWANCE:,}, and {_yaml._GROWTH} times what is written",
+        "bytes of a line of the conformance wire format": f"{_answer.MAX_LENGTH:,}",
+    }
+    table = ["| what | at most |", "| --- | --- |", *(f"| {what} | {most} |" for what, most in rows.items())]
+    assert "\n".join(table) in PAGE.partition("% begin: bounds\n")[2].partition("% end: bounds")[0]
+
+
+@pytest.mark.parametrize(
+    "tag", ["python/object/apply:os.getcwd []", "python/name:os.getcwd", "python/tuple [1]", "python/object/new:str {}"]
+)
+def test_yaml_builds_no_objects(tag: str) -> None:
+    """A tag that asks for one is refused."""
+    with pytest.raises(_yaml.InvalidYaml, match="could not determine a constructor"):
+        _yaml.read(f"a: !!{tag}")
+
+
+def test_no_other_loader_is_used() -> None:
+    """The one loader is PyYAML's safe one, with fewer types; no other module reads YAML."""
+    assert issubclass(_yaml._LOADER, (yaml.SafeLoader, yaml.CSafeLoader))
+    readers = [
+        path.name
+        for path in Path(kopia_maint.__file__).parent.rglob("*.py")
+        if re.search(r"\byaml\.\w*load|\b(?:pickle|marshal|shelve)\b|\beval\(|\bexec\(", path.read_text("utf-8"))
+    ]
+    assert sorted(readers) == ["_laws.py", "_yaml.py"]  # the laws compare pickles, and load none
