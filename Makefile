@@ -29,6 +29,8 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/pyright --pythonpath $(BIN)/python
+	$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/typed . # as users get it
+	PYTHONPATH=$(abspath $(VENV)/typed) $(BIN)/pyright --pythonpath $(BIN)/python --verifytypes kopia_maint --ignoreexternal
 
 contracts: $(VENV)/.dev ## What may import what
 	$(BIN)/lint-imports

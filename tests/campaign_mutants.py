@@ -53,7 +53,7 @@ TESTS = tuple(
     f"tests/test_{name}.py"
     for name in (
         *("rules", "model", "manifest", "schedule", "plan", "adoption", "published_document", "patches"),
-        *("schedule_calendar", "conformance_vectors", "schedule_robfig"),
+        *("schedule_calendar", "conformance_vectors", "public_surface", "schedule_robfig"),
     )
 )
 """In the order in which they are tried: those that are quick to import come first."""

@@ -33,11 +33,13 @@ from kopia_maint import (
     StateTooLarge,
     reconcile,
 )
+from kopia_maint._model import parse_time
 from kopia_maint.testing import strategies
 
 from .helpers import NOW, REPOSITORY, ask, source
 
 TWO = Schedule.parse("0 2 * * *")
+RECORD = "Schedule '@daily' requested from namespace 'b' at 2024-01-15T10:30:00Z"
 
 
 def ask_nobody() -> Reconciliation:
@@ -140,6 +142,27 @@ def test_what_kubernetes_would_refuse_is_refused(build: Any) -> None:
     """Names, and anything of the wrong type."""
     with pytest.raises(InvalidValue):
         build()
+
+
+@pytest.mark.parametrize(
+    ("build", "most"),
+    [
+        (lambda length: SourceRef("a" * length, "a"), 63),
+        (lambda length: SourceRef("a", "a" * length), 253),
+        (lambda length: Repository("a" * length), 253),
+        (lambda length: CustomCA(key="a" * length), 253),
+        (lambda length: Conflict(namespace="a", schedule=TWO, since=NOW, policy="a" * length), 63),
+        (lambda length: Conflict.parse(RECORD + " " * (length - len(RECORD))), 1024),
+        (lambda length: parse_time(f"2024-01-15T10:30:00.{'0' * (length - 21)}Z"), 64),
+    ],
+)
+def test_what_is_too_long_is_refused(build: Any, most: int) -> None:
+    """At its greatest length a text is taken, one character more is one too many."""
+    build(most)
+    with pytest.raises(InvalidValue):
+        build(most + 1)
+    with pytest.raises(InvalidValue):
+        build(most * 2)
 
 
 def test_a_request_for_a_schedule_that_never_fires_is_refused() -> None:

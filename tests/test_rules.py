@@ -175,21 +175,60 @@ def test_another_repository_is_an_error_not_a_verdict(secret: str) -> None:
     assert caught.value.source == source("team-a/source-a")
 
 
-@pytest.mark.parametrize("verdict", list(Verdict))
-def test_every_verdict_explains_itself(verdict: Verdict) -> None:
-    """The explanation is one sentence that names the source."""
-    steps = {
-        Verdict.ESTABLISHED: (None, ask("team-b/source-b")),
-        Verdict.AGREED: (state(), ask("team-b/source-b")),
-        Verdict.SUPERSEDED: (state(team_b="0 4 * * *", owner="team-b"), ask("team-b/source-b", "0 4 * * *")),
-        Verdict.REJECTED: (state(), ask("team-b/source-b", "0 4 * * *")),
-        Verdict.DISABLED: (state(), ask("team-b/source-b", enabled=False)),
-    }
-    resolution = resolve(*steps[verdict], now=NOW)
-    assert resolution.verdict is verdict
-    assert resolution.explanation.startswith("team-b/source-b ")
-    assert resolution.explanation.endswith(".")
-    assert "\n" not in resolution.explanation
+NAME = f"kopia-maintenance-{REPOSITORY.hash}"
+EXPLANATIONS = {
+    "ESTABLISHED, a schedule": (
+        None,
+        ask("team-b/source-b", "0 4 * * *"),
+        f"team-b/source-b established the schedule '0 4 * * *' of {NAME}.",
+    ),
+    "ESTABLISHED, the default": (
+        None,
+        ask("team-b/source-b"),
+        f"team-b/source-b established the schedule '0 2 * * *' (the default, 0 2 * * *) of {NAME}.",
+    ),
+    "AGREED, no preference": (
+        state(),
+        ask("team-b/source-b"),
+        f"team-b/source-b asks for no particular schedule and agrees with '0 2 * * *' of {NAME}.",
+    ),
+    "AGREED, by meaning": (
+        state(),
+        ask("team-b/source-b", "0 02 * * *"),
+        f"team-b/source-b asks for schedule '0 02 * * *' and agrees with '0 2 * * *' of {NAME}.",
+    ),
+    "SUPERSEDED": (
+        state(team_b="0 4 * * *", owner="team-b"),
+        ask("team-b/source-b", "0 4 * * *"),
+        f"team-b/source-b asked for schedule '0 4 * * *' before; '0 2 * * *' of {NAME} (owned by namespace team-b)"
+        " was established since and stands until somebody asks for something new.",
+    ),
+    "REJECTED": (
+        state(),
+        ask("team-b/source-b", "0 4 * * *"),
+        "team-b/source-b asks for schedule '0 4 * * *', which is rejected under the first-wins policy:"
+        f" '0 2 * * *' of {NAME} (owned by namespace team-a) stands.",
+    ),
+    "DISABLED": (
+        state(),
+        ask("team-b/source-b", enabled=False),
+        "team-b/source-b takes no part in the maintenance of repository shared-repo-secret.",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", EXPLANATIONS)
+def test_every_verdict_explains_itself(case: str) -> None:
+    """One sentence for a log or an Event: who, what was asked for, what stands, and why."""
+    current, request, explanation = EXPLANATIONS[case]
+    resolution = resolve(current, request, now=NOW)
+    assert resolution.verdict.name == case.partition(",")[0]
+    assert resolution.explanation == explanation
+
+
+def test_every_verdict_is_explained() -> None:
+    """None is left out above."""
+    assert {case.partition(",")[0] for case in EXPLANATIONS} == {verdict.name for verdict in Verdict}
 
 
 def test_the_table_names_every_verdict() -> None:

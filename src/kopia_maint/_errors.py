@@ -32,7 +32,7 @@ class KopiaMaintError(ValueError):
         super().__init__(message)
         self.message = message
         self.code = code or type(self).code
-        self.path = path
+        self.path: str = path
         self.source = source
 
     def __str__(self) -> str:

@@ -158,7 +158,8 @@ class Inventory:
             return
         if request is None:
             return
-        for path, message in misspelt(manifest["spec"]["kopia"]):
+        spec: Any = manifest["spec"]
+        for path, message in misspelt(spec["kopia"]):
             self.notes.append(Note("unknown-field", f"{request.source}: {message}", place=place.at(path)))
         first, where = self._requests.setdefault(request.source, (request, place))
         if first is not request and first != request:
