@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from itertools import islice
@@ -272,15 +274,15 @@ def _planned(side: int, part: int) -> Callable[[Effort], Sample]:
 
 
 def _import(program: str) -> Callable[[Effort], Sample]:
-    """What the interpreter needs to start, measured beside it, is taken off on both sides."""
+    """Each import is timed inside an interpreter of its own, that has just started."""
+
+    def seconds(program: str) -> float:
+        timed = f"from time import perf_counter as now; start = now(); {program}; print(now() - start)"
+        return float(subprocess.run([sys.executable, "-c", timed], capture_output=True, check=True).stdout)
 
     def measure(effort: Effort) -> Sample:
-        whole_process("-c", "import kopia_maint, attrs")  # compiles what has not been compiled
-        pairs = []
-        for _ in range(effort.rounds):
-            nothing, ours, theirs = (whole_process("-c", it)[0] for it in ("pass", program, "import attrs"))
-            pairs.append((ours - nothing, theirs - nothing))
-        return Sample.of(pairs)
+        seconds("import kopia_maint, attrs")  # compiles what has not been compiled
+        return Sample.of([(seconds(program), seconds("import attrs")) for _ in range(3 * effort.rounds)])
 
     return measure
 
