@@ -74,24 +74,25 @@ def ways_out(schedule: str) -> dict[str, str]:
     }
 
 
-def hand_overs(state: CronJobState, namespaces: Collection[str], operator_namespace: str) -> dict[str, str]:
-    """Return for each namespace the command by which an administrator makes it the owner."""
+def next_steps(state: CronJobState, namespaces: Collection[str], operator_namespace: str) -> dict[str, dict[str, str]]:
+    """Return for each namespace what ends its conflicts, one of these; ``handOver`` is an administrator's command."""
     claims: dict[str, dict[SourceRef, Claim]] = {namespace: {} for namespace in namespaces}
     for source, claim in state.claims.items():
         if source.namespace in claims:
             claims[source.namespace][source] = claim
-    commands = {}
+    steps = {}
     for namespace, own in claims.items():
         # A hand-over is decided by the claims of the new owner alone: with those of all, many would take long.
         schedule = hand_over(evolve(state, claims=own), namespace).schedule
         patch: dict[str, Any] = {"metadata": {"annotations": {OWNER_KEY: namespace}}}
         if schedule != state.schedule:
             patch["spec"] = {"schedule": schedule.text}
-        commands[namespace] = (
-            f"kubectl patch cronjob {state.cron_job_name} -n {operator_namespace} --type merge"
-            f" -p {quote(json.dumps(patch, separators=(',', ':')))}"
-        )
-    return commands
+        steps[namespace] = {
+            **ways_out(json.dumps(state.schedule.text)),
+            "handOver": f"kubectl patch cronjob {state.cron_job_name} -n {operator_namespace} --type merge"
+            f" -p {quote(json.dumps(patch, separators=(',', ':')))}",
+        }
+    return steps
 
 
 def misspelt(kopia: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -129,14 +129,12 @@ def _folder(root: str) -> Iterator[Document | Problem]:
 def _file(path: str, *, scanned: bool = False) -> Iterator[Document | Problem]:
     """Read a file; where it was only *scanned* for, nobody said that it concerns us."""
     try:
-        data = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
+        text = _read(path)
     except OSError as error:
         yield Problem(Place(path), error.strerror or str(error))
         return
-    try:
-        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
+        line = error.object.count(b"\n", 0, error.start) + 1
         yield Problem(Place(path, line=line), f"is not UTF-8: {error.reason} at byte {error.start + 1}")
         return
     if scanned and not any(word in text for word in _WORDS):
@@ -150,6 +148,11 @@ def _file(path: str, *, scanned: bool = False) -> Iterator[Document | Problem]:
                 yield Problem(place, value.message)
             else:
                 yield from _objects(place, value)
+
+
+def _read(path: str) -> str:
+    data = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
+    return data.decode("utf-8-sig")
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:
@@ -177,7 +180,8 @@ def _values(part: str, *, is_json: bool) -> Iterator[tuple[int, str, Any]]:
         try:
             while position < len(part):
                 value, end = json.JSONDecoder().raw_decode(part, position)
-                yield line, part[position:end], value
+                # Nobody looks up a line in what is that long, and a copy of it would be.
+                yield line, part[position:end] if end - position <= _MAX_LOOKED_UP else "", value
                 line += part.count("\n", position, end)
                 position = _skip_space(part, end)
                 line += part.count("\n", end, position)

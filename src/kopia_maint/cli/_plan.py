@@ -35,7 +35,7 @@ from .._model import CRON_JOB_PREFIX, Conflict, CronJobState, Reconciliation, So
 from .._policy import Policy
 from .._resolver import plan
 from .._schedule import Schedule
-from ._advice import SUSPENDED, Note, embeds_source, hand_overs, misspelt, nearest, notes_on
+from ._advice import SUSPENDED, Note, embeds_source, misspelt, nearest, next_steps, notes_on
 from ._load import Document, Place, Problem
 
 _AS_IT_IS = "; this CronJob stays as it is, and its repository, with all who use it, is left out of the plan"
@@ -53,7 +53,7 @@ class PlannedRepository:
         dated: Whether the creation time of all its sources is known.
         decision: The library's decision.
         conflicts: The library's records, each with the place where its source asks, if there is one.
-        hand_overs: For each namespace in conflict the command that makes it the owner.
+        next_steps: For each namespace in conflict what ends that, one of these.
         manifest: The CronJob as it should be; None: there should be none, or it cannot be written.
         changes: What a write would change on the CronJob that is there.
         next_run: When it runs next, in its time zone, or why it does not.
@@ -65,7 +65,7 @@ class PlannedRepository:
     dated: bool
     decision: Reconciliation
     conflicts: Sequence[tuple[Conflict, Place | None]]
-    hand_overs: Mapping[str, str]
+    next_steps: Mapping[str, Mapping[str, str]]
     manifest: dict[str, Any] | None
     changes: Sequence[str]
     next_run: datetime | str
@@ -240,12 +240,12 @@ class Inventory:
             decision = evolve(decision, desired=decision.current, conflicts=decision.before)
         desired = decision.desired
         _, base = self._cron_jobs.get(repository_hash, (None, template))
-        hand_overs_of: dict[str, str] = {}
+        steps: dict[str, dict[str, str]] = {}
         manifest: dict[str, Any] | None = None
         changes: Sequence[str] = ()
         next_run: datetime | str = ""
         if desired is not None:
-            hand_overs_of = hand_overs(desired, {it.namespace for it in decision.conflicts}, self.operator_namespace)
+            steps = next_steps(desired, {it.namespace for it in decision.conflicts}, self.operator_namespace)
             try:
                 manifest = manifest_from_state(desired, base.value, operator_namespace=self.operator_namespace)
                 changes = _changes(patch_from_state(desired, base.value)) if decision.current else ()
@@ -265,7 +265,7 @@ class Inventory:
             dated=dated,
             decision=decision,
             conflicts=[(it, self._place_of(it)) for it in decision.conflicts],
-            hand_overs=hand_overs_of,
+            next_steps=steps,
             manifest=manifest,
             changes=changes,
             next_run=next_run,

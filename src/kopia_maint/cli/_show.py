@@ -66,7 +66,7 @@ def _repository(it: PlannedRepository) -> dict[str, Any]:
                 "schedule": record.schedule.text,
                 "since": format_time(record.since),
                 "message": record.message,
-                "nextSteps": _next_steps(it, record),
+                "nextSteps": it.next_steps[record.namespace],
                 **_file(place),
             }
             for record, place in it.conflicts
@@ -76,12 +76,6 @@ def _repository(it: PlannedRepository) -> dict[str, Any]:
 
 def _timestamp(run: datetime) -> str:
     return format_time(run) if run.tzinfo is timezone.utc else run.isoformat()
-
-
-def _next_steps(it: PlannedRepository, record: Conflict) -> dict[str, str]:
-    state = it.state
-    assert state is not None  # without one there is nothing to be in conflict with
-    return {**ways_out(json.dumps(state.schedule.text)), "handOver": it.hand_overs[record.namespace]}
 
 
 def _file(place: Place | None) -> dict[str, Any]:
@@ -109,7 +103,7 @@ def as_github(planned: Sequence[PlannedRepository], problems: Sequence[Problem],
     conflicts = [(it, record, place) for it in planned for record, place in it.conflicts]
     for it, record, place in conflicts:
         asks = f"{_who(record)} asks for '{record.schedule}' since {format_time(record.since)}"
-        steps = "".join(f"\n- {what}: {how}" for what, how in _next_steps(it, record).items())
+        steps = "".join(f"\n- {what}: {how}" for what, how in it.next_steps[record.namespace].items())
         told = f"{it.label}: {asks}; {_standing(it)} stands. One of these ends it:{steps}"
         commands.append(_command("error", "Maintenance schedule conflict", told, place))
     for note in notes:
@@ -190,10 +184,10 @@ def _ways_out(planned: Sequence[PlannedRepository], width: int) -> Iterator[str]
     schedules = {it.state.schedule.text for it in planned if it.conflicts and it.state}
     for how in ways_out(json.dumps(schedules.pop()) if len(schedules) == 1 else "what stands").values():
         yield from _wrapped(how, width, " - ", "   ")
-    commands = [(it.label, *each) for it in planned for each in it.hand_overs.items()]
-    for label, namespace, command in commands[:_COMMANDS]:
+    commands = [(it.label, *each) for it in planned for each in it.next_steps.items()]
+    for label, namespace, steps in commands[:_COMMANDS]:
         yield from _wrapped(f"make {namespace} the owner of {label}, as an administrator:", width, " - ", "   ")
-        yield "   {} \\\n     -p {}".format(*command.split(" -p ", 1))
+        yield "   {} \\\n     -p {}".format(*steps["handOver"].split(" -p ", 1))
     if len(commands) > _COMMANDS:
         more = f"for {len(commands) - _COMMANDS} more such commands see --output json, handOver"
         yield from _wrapped(more, width, " - ", "   ")
