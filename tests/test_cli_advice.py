@@ -85,11 +85,15 @@ def test_the_table_says_once_what_ends_conflicts() -> None:
 
 
 def test_the_table_shows_a_few_commands_and_says_where_the_rest_is() -> None:
-    """Many tenants in conflict do not flood a terminal."""
+    """Many tenants in conflict do not flood a terminal; those shown are the first by name, in every run."""
     many = [wants("0 5 * * *", f"team-{number}/source") for number in range(10, 30)]
     shown = invoke(given=documents(*disagreeing(), *many)).stdout
     assert shown.count("   kubectl patch cronjob") == 3
     assert "for 18 more such commands see --output json, handOver" in shown
+    assert [line for line in shown.splitlines() if "the owner of" in line] == [
+        f" - make {namespace} the owner of shared-repo-secret, as an administrator:"
+        for namespace in ("team-10", "team-11", "team-12")
+    ]
 
 
 # --- notes -------------------------------------------------------------------

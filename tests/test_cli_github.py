@@ -59,6 +59,7 @@ def test_a_conflict_is_annotated_where_its_source_asks() -> None:
         " 0 2 * * * (owner team-a) stands. One of these ends it:"
     )
     assert [step.partition(":")[0] for step in steps] == ["- agree", "- disable", "- ownRepository", "- handOver"]
+    assert steps[0].startswith('- agree: set spec.kopia.maintenanceCronJob.schedule to "0 2 * * *", or')
 
 
 def test_an_error_is_annotated_at_its_field_and_not_said_twice(tmp_path: Path) -> None:

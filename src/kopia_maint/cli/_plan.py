@@ -245,7 +245,8 @@ class Inventory:
         changes: Sequence[str] = ()
         next_run: datetime | str = ""
         if desired is not None:
-            steps = next_steps(desired, {it.namespace for it in decision.conflicts}, self.operator_namespace)
+            losers = dict.fromkeys(it.namespace for it in decision.conflicts)  # in order, the same in every run
+            steps = next_steps(desired, losers, self.operator_namespace)
             try:
                 manifest = manifest_from_state(desired, base.value, operator_namespace=self.operator_namespace)
                 changes = _changes(patch_from_state(desired, base.value)) if decision.current else ()
