@@ -120,9 +120,9 @@ def _source(metadata: _Reader) -> SourceRef:
     namespace, name = metadata.required("namespace"), metadata.required("name")
     try:
         return SourceRef(namespace, name)
-    except InvalidValue:
-        metadata.read("namespace", check_name, "namespace", "namespace")
-        metadata.read("name", check_name, "name", "name")
+    except InvalidValue as error:
+        fault = "name" if _ignoring(check_name, namespace, "namespace", "namespace") else "namespace"
+        error.within(metadata.at(fault))
         raise
 
 
