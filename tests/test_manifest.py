@@ -33,6 +33,7 @@ from kopia_maint import (
     resolve,
     state_from_manifest,
 )
+from kopia_maint._manifest import is_deep
 
 from .helpers import LATER, NOW, REPOSITORY, ask, replication_source, source
 
@@ -212,6 +213,7 @@ def test_times_that_a_loader_has_parsed_are_taken() -> None:
         ("spec.kopia.repository", "${SECRET:=x}", InvalidManifest, "variable that was not substituted"),
         ("spec.kopia.customCA", "ca", InvalidManifest, "must be a mapping"),
         ("spec.kopia.customCA.secretName", True, InvalidManifest, "must be a string, not true"),
+        ("spec.kopia.customCA.secretName", "${CA}", InvalidManifest, "variable that was not substituted"),
         ("spec.kopia.customCA.key", "a/b", InvalidValue, "'a/b' is not valid"),
         ("spec.kopia.customCA.key", "..", InvalidValue, "'..' is not valid"),
         ("spec.kopia.maintenanceIntervalDays", "7", InvalidManifest, "must be an integer, not '7'"),
@@ -341,6 +343,16 @@ def test_an_adopted_conflict_yields_to_a_known_one_and_to_its_own_hand_over() ->
     assert hand_over(adopted, "team-c").latest_conflict == adopted.latest_conflict
 
 
+@pytest.mark.parametrize("namespace", ["team-a", "team-c"])
+def test_a_conflict_that_the_fork_wrote_over_ours_has_no_source(disputed: CronJobState, namespace: str) -> None:
+    """The claims name the source of our own record; about another namespace's they say nothing."""
+    manifest = manifest_from_state(disputed, {})
+    manifest["metadata"]["annotations"][CONFLICT] = FORK_CONFLICT.replace("team-b", namespace)
+    conflict = state_from_manifest(manifest).latest_conflict
+    assert conflict is not None
+    assert (conflict.namespace, conflict.name) == (namespace, None)
+
+
 def test_the_first_reconcile_drops_an_adopted_conflict() -> None:
     """It knows all sources, and so all conflicts."""
     adopted = state_from_manifest(ADOPTED)
@@ -393,6 +405,7 @@ def test_a_hash_label_that_contradicts_the_name_is_refused() -> None:
         ("null", "not an object with a version"),
         ('{"claims":{}}', "not an object with a version"),
         ('{"version":true,"claims":{}}', "not an object with a version"),
+        ('{"version":0,"claims":{}}', "has version '0', only 1 is known"),
         ('{"version":2,"claims":{}}', "has version '2', only 1 is known"),
         ('{"version":1}', "must have version, claims"),
         ('{"version":1,"claims":{},"more":1}', "must have version, claims"),
@@ -400,6 +413,7 @@ def test_a_hash_label_that_contradicts_the_name_is_refused() -> None:
         ('{"version":1,"claims":{"team-a":[]}}', "must be an object"),
         ('{"version":1,"claims":{"Team A":{"x":[null,"2024-01-15T10:30:00Z"]}}}', "'Team A' is not valid"),
         ('{"version":1,"claims":{"a":{"b":["0 2 * * *"]}}}', "SCHEDULE or null"),
+        ('{"version":1,"claims":{"a":{"b":[null,"2024-01-15T10:30:00Z",5]}}}', "SCHEDULE or null"),
         ('{"version":1,"claims":{"a":{"b":[5,"2024-01-15T10:30:00Z"]}}}', "must be a string"),
         ('{"version":1,"claims":{"a":{"b":["0 2 * *","2024-01-15T10:30:00Z"]}}}', "expected 5 fields"),
         ('{"version":1,"claims":{"a":{"b":[null,"now"]}}}', "RFC 3339"),
@@ -483,7 +497,9 @@ def test_another_repositorys_cron_job_may_be_the_template(disputed: CronJobState
 
 def test_a_schedule_with_what_looks_like_a_variable_survives(disputed: CronJobState) -> None:
     """On a cluster nothing is left to substitute: robfig/cron ignores what follows `*-`."""
-    state = evolve(disputed, schedule=Schedule.parse("0 4 * * *-${X}"))
+    schedule = Schedule.parse("0 4 * * *-${X}")
+    claims = {**disputed.claims, source("team-c/c"): Claim(schedule, NOW)}
+    state = evolve(disputed, schedule=schedule, claims=claims)
     assert state_from_manifest(manifest_from_state(state, {})) == state
 
 
@@ -493,6 +509,9 @@ def test_the_template_may_be_the_cron_job_itself(disputed: CronJobState) -> None
     assert manifest["metadata"]["resourceVersion"] == "4711"
     assert manifest["metadata"]["namespace"] == "volsync-system"
     assert manifest["status"] == fork_cron_job()["status"]
+    homeless = fork_cron_job()
+    del homeless["metadata"]["namespace"]
+    assert manifest_from_state(disputed, homeless) == manifest
 
 
 def test_a_template_that_is_no_cron_job_is_refused(disputed: CronJobState) -> None:
@@ -584,8 +603,9 @@ def test_what_cannot_be_read_is_not_written_over(disputed: CronJobState, path: s
 
 def test_a_patch_for_another_repository_is_refused(disputed: CronJobState) -> None:
     """A state is not written over another repository's CronJob."""
-    with pytest.raises(RepositoryMismatch):
-        patch_from_state(disputed, changed(fork_cron_job(), "metadata.name", "kopia-maintenance-" + "0" * 16))
+    for digit in "0f":
+        with pytest.raises(RepositoryMismatch):
+            patch_from_state(disputed, changed(fork_cron_job(), "metadata.name", "kopia-maintenance-" + digit * 16))
 
 
 def crowd(count: int) -> CronJobState:
@@ -603,16 +623,38 @@ def test_three_thousand_sources_fit() -> None:
     assert state_from_manifest(manifest_from_state(state, fork_cron_job())) == state
 
 
+def test_what_just_fits_is_written_and_read(disputed: CronJobState) -> None:
+    """As much as Kubernetes allows, and not one byte more."""
+    present = manifest_from_state(disputed, {})["metadata"]["annotations"]
+    room = 256 * 1024 - sum(len(key + value) for key, value in present.items()) - len("note")
+    just = {"metadata": {"annotations": {"note": "x" * room}}}
+    assert state_from_manifest(manifest_from_state(disputed, just)) == disputed
+    just["metadata"]["annotations"]["note"] += "x"
+    with pytest.raises(StateTooLarge):
+        manifest_from_state(disputed, just)
+    text = present[CLAIMS].ljust(256 * 1024)
+    assert state_from_manifest(fork_cron_job(annotations={CLAIMS: text})).claims == disputed.claims
+
+
+def test_a_hundred_levels_are_not_deep() -> None:
+    """Of mappings, of lists, and of either in the other."""
+    for wrap in (lambda value: {"a": value}, lambda value: ["a", value], lambda value: {"a": [], "b": value}):
+        value: Any = "x"
+        for _ in range(99):
+            value = wrap(value)
+        assert not is_deep(value)
+        assert is_deep(wrap(value))
+
+
 def test_past_the_limit_writing_is_refused_and_says_who() -> None:
     """The error names bytes, sources and the namespace with the largest share, and what to do."""
     state = crowd(5000)
-    greedy = {source(f"team-z/source-{n}"): Claim(Schedule.parse("0 2 * * *"), NOW) for n in range(500)}
-    state = evolve(state, claims={**state.claims, **greedy})
-    for write in (manifest_from_state, patch_from_state):
-        with pytest.raises(
-            StateTooLarge, match=r"for 5500 sources.*262144; namespace team-z.*500 sources.*ResourceQuota"
-        ):
-            write(state, fork_cron_job())
+    for namespace in ("a", "team-z"):
+        greedy = {source(f"{namespace}/source-{n}"): Claim(Schedule.parse("0 2 * * *"), NOW) for n in range(500)}
+        told = rf"for 5500 sources.*262144; namespace {namespace} .* 500 sources.*ResourceQuota"
+        for write in (manifest_from_state, patch_from_state):
+            with pytest.raises(StateTooLarge, match=told):
+                write(evolve(state, claims={**state.claims, **greedy}), fork_cron_job())
 
 
 def test_text_that_utf_8_cannot_hold_is_no_obstacle(disputed: CronJobState) -> None:

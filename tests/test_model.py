@@ -8,12 +8,14 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
+from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import kopia_maint
 from kopia_maint import (
+    Action,
     Claim,
     Conflict,
     Consensus,
@@ -145,6 +147,28 @@ def test_what_kubernetes_would_refuse_is_refused(build: Any) -> None:
 
 
 @pytest.mark.parametrize(
+    ("build", "message"),
+    [
+        (lambda: SourceRef(["team-a"], "a"), "namespace must be a string, not a value of type list"),  # type: ignore[arg-type]
+        (lambda: CustomCA(None), "name must be a string, not null"),  # type: ignore[arg-type]
+        (lambda: CustomCA(key=None), "key must be a string, not null"),  # type: ignore[arg-type]
+        (lambda: SourceRequest(None, REPOSITORY), "source must be a SourceRef, not null"),  # type: ignore[arg-type]
+        (lambda: SourceRequest(source("a/b"), None), "repository must be a Repository, not null"),  # type: ignore[arg-type]
+        (lambda: Claim("@daily", NOW), "schedule must be a Schedule or None, not '@daily'"),  # type: ignore[arg-type]
+        (
+            lambda: CronJobState("XYZ", TWO, None, {}),
+            "repository hash 'XYZ' is not valid: 1 to 16 characters, 16 hexadecimal digits",
+        ),
+    ],
+)
+def test_a_refusal_says_what_is_allowed(build: Any, message: str) -> None:
+    """None is allowed only where that is said."""
+    with pytest.raises(InvalidValue) as caught:
+        build()
+    assert str(caught.value) == message
+
+
+@pytest.mark.parametrize(
     ("build", "most"),
     [
         (lambda length: SourceRef("a" * length, "a"), 63),
@@ -193,6 +217,13 @@ def test_a_state_tells_what_policies_and_people_need() -> None:
     assert CronJobState(REPOSITORY.hash, TWO, "team-c", claims).orphaned
     assert not CronJobState(REPOSITORY.hash, TWO, None, claims).orphaned
     assert state.cron_job_name == REPOSITORY.cron_job_name
+
+
+def test_what_is_equal_has_not_changed() -> None:
+    """Whether it is the same object does not matter."""
+    decision = ask_nobody()
+    again = evolve(decision, current=pickle.loads(pickle.dumps(decision.desired)))
+    assert (again.action, again.changed) == (Action.NONE, False)
 
 
 def test_a_states_claims_are_its_own() -> None:
@@ -252,7 +283,9 @@ def test_errors_are_one_family_and_survive_pickling(kind: type[KopiaMaintError])
 
 
 class Subclass(str):
-    """As some YAML loaders have it."""
+    """As some YAML loaders have it, or worse."""
+
+    __hash__ = None  # type: ignore[assignment]
 
     def __str__(self) -> str:
         return "something else"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 from attrs import evolve
 
@@ -81,14 +83,23 @@ def test_any_disabled_drops_the_claim_and_its_conflict() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "verdict", "schedule"),
-    [("0 4 * * *", Verdict.ESTABLISHED, FOUR), ("0 2 * * *", Verdict.AGREED, TWO), (None, Verdict.AGREED, TWO)],
+    [("0 4 * * *", Verdict.ESTABLISHED, FOUR), ("0 6 * * *", Verdict.AGREED, SIX), (None, Verdict.AGREED, SIX)],
 )
 def test_owner_unknown(wanted: str | None, verdict: Verdict, schedule: Schedule) -> None:
     """Owner unknown, enabled: its namespace becomes the owner; its schedule, if any, is established."""
-    resolution = resolve(state(owner=None), ask("team-b/source-b", wanted), now=NOW)
+    before = evolve(state(owner=None), schedule=SIX)
+    resolution = resolve(before, ask("team-b/source-b", wanted), now=NOW)
     assert resolution.verdict is verdict
     assert resolution.desired is not None
     assert (resolution.desired.owner, resolution.desired.schedule) == ("team-b", schedule)
+
+
+def test_owner_unknown_is_found_again_without_news() -> None:
+    """Where an edit took the owner away, a source that asks for what it asked for before brings one back."""
+    before = state(owner=None, team_b="0 2 * * *")
+    resolution = resolve(before, ask("team-b/source-b", "0 2 * * *"), now=LATER)
+    assert resolution.verdict is Verdict.AGREED
+    assert resolution.desired == evolve(before, owner="team-b")
 
 
 def test_owner_unknown_disabled() -> None:
@@ -167,7 +178,7 @@ def test_the_latest_conflict_is_the_latest_and_ties_go_to_the_greatest() -> None
     assert after.latest_conflict.namespace == "team-b"
 
 
-@pytest.mark.parametrize("secret", ["another-secret", "some-secret"])  # hashes below and above the state's
+@pytest.mark.parametrize("secret", ["another-secret", "secret-5"])  # hashes below and above the state's
 def test_another_repository_is_an_error_not_a_verdict(secret: str) -> None:
     """A request for another repository than the state's is refused, and the error names the source."""
     with pytest.raises(RepositoryMismatch, match=secret) as caught:
@@ -348,6 +359,32 @@ def test_under_consensus_a_schedule_moves_only_on_news() -> None:
     assert answer.verdicts == {source("team-b/source-b"): Verdict.SUPERSEDED}
 
 
+class CountsAgain:
+    """A policy that permits nobody, and holds what it is shown against the claims."""
+
+    name = "counts-again"
+    asked = 0
+
+    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        """Count the preferences once more."""
+        wanted = (claim.schedule for claim in state.claims.values())
+        assert state.preferences == Counter(schedule for schedule in wanted if schedule is not None)
+        assert challenger in state.claims
+        self.asked += 1
+        return False
+
+
+def test_a_policy_is_shown_the_preferences_as_they_are_by_then() -> None:
+    """Before each request of a list: claims that are new, that change, and that state no preference any more."""
+    before = state(team_a="0 2 * * *", team_b="0 4 * * *", team_c="0 4 * * *", team_d="0 6 * * *", team_e=None)
+    wanted = {"a": "0 6 * * *", "b": "0 6 * * *", "c": None, "d": "@hourly", "e": "0 4 * * *", "f": "@hourly"}
+    requests = [ask(f"team-{name}/source-{name}", schedule) for name, schedule in wanted.items()]
+    policy = CountsAgain()
+    answer = reconcile(before, requests, now=LATER, policy=policy)
+    assert list(answer.verdicts.values()).count(Verdict.REJECTED) == 5
+    assert policy.asked > 10
+
+
 def test_an_unreadable_source_stands_as_it_is() -> None:
     """Its claim and its conflict stay, it keeps the CronJob alive, and the others go on."""
     before = reconcile(None, [ask("team-a/source-a"), ask("team-b/source-b", "0 4 * * *")], now=NOW).desired
@@ -393,10 +430,13 @@ def test_unreadable_sources_are_named_not_given() -> None:
 
 def test_two_repositories_are_an_error() -> None:
     """`reconcile` is for one repository, in whatever order they come; `plan` keeps several apart."""
-    requests = [ask("team-a/a"), ask("team-a/b", repository=Repository("other"))]
-    for listed in (requests, requests[::-1]):
-        with pytest.raises(RepositoryMismatch, match="two repositories"):
-            reconcile(None, listed, now=NOW)
+    other = Repository("other")
+    for one, two in ((REPOSITORY, other), (other, REPOSITORY)):
+        listed = [ask("team-a/a", repository=one), ask("team-a/b", repository=one), ask("team-a/c", repository=two)]
+        names = f"{one.secret_name} and {two.secret_name}"
+        with pytest.raises(RepositoryMismatch, match=f"about two repositories, {names}$") as caught:
+            reconcile(None, [*listed, ask("team-a/d", repository=one)], now=NOW)
+        assert caught.value.source == source("team-a/c")
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,7 @@ MAX_DEPTH = 100
 
 _CLAIMS_VERSION = 1
 _quoted = json.JSONEncoder().encode
-_INTERVALS = {1: "0 2 * * *", 7: "0 2 * * 0", 30: "0 2 1 * *", 31: "0 2 1 * *"}
+_INTERVALS = {7: "0 2 * * 0", 30: "0 2 1 * *", 31: "0 2 1 * *"}  # in days; any other is the default
 _OTHERS_ANNOTATIONS = (CONFIG_ANNOTATION, CLAIMS_ANNOTATION)  # of a template that is another repository's
 # What the API server fills in, and refuses or ignores on another object.
 _SERVER_FIELDS = (
@@ -91,9 +91,8 @@ def request_from_manifest(replication_source: Mapping[str, Any]) -> SourceReques
     kind, api_version = manifest.string("kind"), manifest.string("apiVersion")
     if kind not in (None, "ReplicationSource") or api_version and api_version.split("/")[0] != GROUP:
         return None
-    source = None
+    metadata = manifest.mapping("metadata")
     try:
-        metadata = manifest.mapping("metadata")
         kopia = manifest.mapping("spec").mapping("kopia")
         if kopia.members is _ABSENT:
             return None
@@ -110,9 +109,7 @@ def request_from_manifest(replication_source: Mapping[str, Any]) -> SourceReques
             error.within("spec.kopia.maintenanceCronJob.schedule")
             raise
     except KopiaMaintError as error:
-        if source is None and isinstance(manifest.members.get("metadata"), Mapping):
-            source = _ignoring(_source, manifest.mapping("metadata"))
-        error.within("", source)
+        error.within("", _ignoring(_source, metadata))
         raise
 
 
@@ -423,13 +420,18 @@ def _render_claims(state: CronJobState) -> str:
     """Write the claims as sorted JSON, one source a line, so that ``kubectl describe`` shows a list."""
     about = state.latest_conflict and state.latest_conflict.source
     latest = f'"latestConflict":"{about}",' if about else ""
+    blocks = [f'"{namespace}":{{\n' + ",\n".join(lines) + "}" for namespace, lines in _claim_lines(state).items()]
+    return f'{{"version":{_CLAIMS_VERSION},{latest}"claims":{{\n' + ",\n".join(blocks) + "}}"
+
+
+def _claim_lines(state: CronJobState) -> dict[str, list[str]]:
+    """Return the claims of each namespace, a line for each source."""
     by_namespace: dict[str, list[str]] = {}
     for source, claim in sorted(state.claims.items(), key=lambda item: (item[0].namespace, item[0].name)):
         schedule = "null" if claim.schedule is None else _quoted(claim.schedule.text)
         line = f'"{source.name}":[{schedule},"{format_time(claim.since)}"]'
         by_namespace.setdefault(source.namespace, []).append(line)
-    blocks = [f'"{namespace}":{{\n' + ",\n".join(lines) + "}" for namespace, lines in by_namespace.items()]
-    return f'{{"version":{_CLAIMS_VERSION},{latest}"claims":{{\n' + ",\n".join(blocks) + "}}"
+    return by_namespace
 
 
 def _check_size(state: CronJobState, annotations: Mapping[str, Any]) -> None:
@@ -438,16 +440,11 @@ def _check_size(state: CronJobState, annotations: Mapping[str, Any]) -> None:
     )
     if size <= ANNOTATIONS_LIMIT:
         return
-    shares: dict[str, int] = {}
-    for source, claim in state.claims.items():
-        cost = len(source.name) + len(claim.schedule.text if claim.schedule else "") + len(format_time(claim.since))
-        shares[source.namespace] = shares.get(source.namespace, 0) + cost
     blame = "they are not ours: there is no claim"
-    if shares:
-        namespace = max(shares, key=lambda name: (shares[name], name))
-        sources = sum(source.namespace == namespace for source in state.claims)
+    if state.claims:
+        namespace, lines = max(_claim_lines(state).items(), key=lambda item: len("".join(item[1])))
         blame = (
-            f"namespace {namespace} has the largest share of the claims, {sources} sources: limit its"
+            f"namespace {namespace} has the largest share of the claims, {len(lines)} sources: limit its"
             " ReplicationSources with a ResourceQuota, or give it a repository of its own"
         )
     raise StateTooLarge(

@@ -245,12 +245,12 @@ def hand_over(current: CronJobState, namespace: str, *, policy: Policy = _FIRST_
         raise InvalidValue(f"current must be a CronJobState, not {shown(current)}")
     if current.owner == namespace:
         return current
-    wanted = [
-        (claim.since, source.name, claim.schedule)
+    wanted = {
+        source: claim.schedule
         for source, claim in current.claims.items()
         if source.namespace == namespace and claim.schedule is not None
-    ]
-    schedule = max(wanted, key=lambda claim: claim[:2])[2] if wanted else current.schedule
+    }
+    schedule = wanted[_latest(current, wanted)] if wanted else current.schedule
     state = evolve(current, owner=namespace, schedule=schedule, latest_conflict=None)
     return _settled(state, _rejected(state, policy), policy, _inherited(current))
 
@@ -385,8 +385,7 @@ def _settled(
     """Return *state* with its latest conflict: that of the rejected claims, or else the inherited one if it stands."""
     conflict = None
     if rejected:
-        latest = max(rejected, key=lambda source: (state.claims[source].since, _by_name(source)))
-        conflict = _conflict(state, latest, policy)
+        conflict = _conflict(state, _latest(state, rejected), policy)
     elif (
         inherited is not None
         and inherited.schedule != state.schedule
@@ -395,6 +394,11 @@ def _settled(
     ):
         conflict = inherited
     return state if conflict == state.latest_conflict else evolve(state, latest_conflict=conflict)
+
+
+def _latest(state: CronJobState, sources: Iterable[SourceRef]) -> SourceRef:
+    """Return the source whose claim is the latest; of those of one instant, the last by name."""
+    return max(sources, key=lambda source: (state.claims[source].since, _by_name(source)))
 
 
 def _inherited(current: CronJobState | None) -> Conflict | None:

@@ -51,18 +51,18 @@ _DURATION_PART = re.compile(r"([0-9]*)(?:\.([0-9]*))?([^0-9.]*)")
 _UNITS = {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "m": 60 * 10**9, "h": 3600 * 10**9}
 
 
+def _row(low: int, high: int) -> int:
+    """Return the bits of the integers from *low* to *high*."""
+    return (2 << high) - (1 << low)
+
+
 class _Bounds:
     """One field of a schedule: the integers from *low* to *high*, and words for them."""
 
     def __init__(self, name: str, low: int, high: int, words: str = "") -> None:
         self.name, self.low, self.high = name, low, high
-        self.bits = (1 << high + 1) - (1 << low)
-        self.words = words.split()
-        self.values = {str(value): value for value in range(low, high + 1)}
-        self.values |= {word: value for value, word in enumerate(self.words, low)}
-        # The bits of what most items are: a star, or one value.
-        self.plain = {"*": self.bits | STAR, "?": self.bits | STAR}
-        self.plain |= {text: 1 << value for text, value in self.values.items()}
+        self.bits = _row(low, high)
+        self.words = {word: value for value, word in enumerate(words.split(), low)}
 
 
 FIELDS = (
@@ -83,7 +83,7 @@ _DESCRIPTORS = {
 }
 # Days of each length of month, longest first: (the months' bits, the bits of the days they have).
 _MONTH_LENGTHS = tuple(
-    (sum(1 << month for month in months), (1 << length + 1) - 2)
+    (sum(1 << month for month in months), _row(1, length))
     for length, months in ((31, (1, 3, 5, 7, 8, 10, 12)), (30, (4, 6, 9, 11)), (29, (2,)))
 )
 _MINUTES, _HOURS, _DAYS, _ALL_MONTHS, _ALL_WEEKDAYS = (bounds.bits for bounds in FIELDS)
@@ -226,7 +226,7 @@ def _read(text: str) -> tuple[str, tuple[int, ...] | int]:
     return folded, tuple(bits)
 
 
-def _fault(message: str, span: tuple[int, int], hint: str = "", code: str = "syntax") -> InvalidSchedule:
+def _fault(message: str, span: tuple[int, int] | None, hint: str = "", code: str = "syntax") -> InvalidSchedule:
     error = InvalidSchedule(f"{message} ({hint})" if hint else message, code=code)
     error.span, error.hint = span, hint
     return error
@@ -240,17 +240,21 @@ def _field(text: str, bounds: _Bounds, position: int) -> int:
     bits = 0
     for item in text.split(","):
         if item:
-            bits |= bounds.plain.get(item) or _item(item, bounds, position)
+            try:
+                bits |= _item(item, bounds)
+            except InvalidSchedule as error:
+                error.span = position, position + len(item)
+                raise
         position += len(item) + 1
     return bits
 
 
-def _item(item: str, bounds: _Bounds, position: int) -> int:
+@lru_cache(maxsize=1024)  # schedules differ, most of their items are the same
+def _item(item: str, bounds: _Bounds) -> int:
     """Return the bits of one item: ``*``, ``N``, ``N-M``, each with ``/STEP`` or without."""
 
     def fault(message: str, hint: str = "") -> InvalidSchedule:
-        where = f"{bounds.name} {shown(item)}: {message}"
-        return _fault(where, (position, position + len(item)), hint)
+        return _fault(f"{bounds.name} {shown(item)}: {message}", None, hint)
 
     def integer(text: str) -> int:
         if not _INTEGER.fullmatch(text):
@@ -267,7 +271,7 @@ def _item(item: str, bounds: _Bounds, position: int) -> int:
         return number
 
     def number(text: str) -> int:
-        found = bounds.values.get(text.lower())
+        found = bounds.words.get(text.lower())
         return integer(text) if found is None else found
 
     span, *steps = item.split("/")
@@ -295,7 +299,7 @@ def _item(item: str, bounds: _Bounds, position: int) -> int:
     if step == 0:
         raise fault("a step must be 1 or more")
     if step == 1:
-        return (1 << high + 1) - (1 << low) | (STAR if star else 0)
+        return _row(low, high) | (STAR if star else 0)
     return sum(1 << value for value in range(low, high + 1, step))
 
 
@@ -348,7 +352,7 @@ def _fraction(digits: str, unit: int) -> int:
     """Return the nanoseconds of a fraction of *unit*, in Go's floating point; digits past 64 bits are dropped."""
     value, scale = 0, 1.0
     for digit in digits:
-        if value > _MAX_INT // 10 or value * 10 + int(digit) > _MAX_DURATION:
+        if value > _MAX_INT // 10:
             break
         value, scale = value * 10 + int(digit), scale * 10
     return int(float(value) * (float(unit) / scale))
@@ -395,14 +399,11 @@ def _spell(bits: int, bounds: _Bounds) -> str:
     """Spell a set of numbers: ``*`` for all, otherwise ascending, three or more in a row as a range."""
     if bits == bounds.bits:
         return "*"
+    values = [value for value in range(bounds.low, bounds.high + 1) if bits >> value & 1]
     spelt = []
-    while bits:
-        first = (bits & -bits).bit_length() - 1
-        row = bits >> first
-        length = (row ^ row + 1).bit_length() - 1  # how many ones it ends with
-        last = first + length - 1
-        spelt.append(str(first) if length == 1 else f"{first}{',' if length == 2 else '-'}{last}")
-        bits = bits >> last + 1 << last + 1
+    for _, group in groupby(enumerate(values), lambda pair: pair[1] - pair[0]):
+        row = [str(value) for _, value in group]
+        spelt += row if len(row) < 3 else [f"{row[0]}-{row[-1]}"]
     return ",".join(spelt)
 
 
