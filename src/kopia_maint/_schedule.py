@@ -18,6 +18,7 @@ combination that describes the same days.
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterator
 from datetime import datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
@@ -460,16 +461,13 @@ def _next_change(after: datetime, until: datetime, offset: timedelta, tz: tzinfo
     """Return the first instant in (*after*, *until*] at which *tz* leaves *offset*, to the second."""
     if isinstance(tz, timezone):
         return None
-    low = after
-    while low < until:
-        high = min(low + _PROBE, until)
-        if _offset(high, tz) != offset:
-            while high - low > _SECOND:
-                middle = low + (high - low) // _SECOND // 2 * _SECOND
-                low, high = (middle, high) if _offset(middle, tz) == offset else (low, middle)
-            return high
-        low = high
-    return None
+    low, high = after, after + min(_PROBE, until - after)
+    while _offset(high, tz) == offset:
+        if high == until:
+            return None
+        low, high = high, high + min(_PROBE, until - high)
+    seconds = range((high - low) // _SECOND)
+    return low + _SECOND * bisect(seconds, False, key=lambda second: _offset(low + _SECOND * second, tz) != offset)
 
 
 def _offset(instant: datetime, tz: tzinfo) -> timedelta:
