@@ -324,7 +324,8 @@ _QUIRKS = """
 @monthly | @weekly | @daily | @midnight | @hourly | @Daily | @ | @reboot | @every | @every 1h | @every  1h |
 @every +1h | @every -1h | @every 0 | @every +0 | @every 00 | @every 1 | @every 1d | @every 1H | @every .5h |
 @every 1.h | @every .h | @every 1h30m1.5s | @every 1m1h | @every 1ns | @every 999ms | @every 1999ms |
-@every 1us | @every 1e3s | @every 1_0s | @every 2562047h47m16.854775807s | @every 2562047h47m16.854775808s |
+@every 1us | @every 18446744073709551617ns | @every 9223372036854775808ns9223372036.9s | @every 3000000us |
+@every 1e3s | @every 1_0s | @every 2562047h47m16.854775807s | @every 2562047h47m16.854775808s |
 @every -2562047h47m16.854775808s | @every 9223372036854775807ns | @every 9223372036854775808ns |
 @every 9223372036854775808ns9223372036854775808ns | @every 0.9999999999999999999999999h |
 @every 1.000000000000000000000000000001h | @every 0.06666666666666666666m |

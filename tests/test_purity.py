@@ -32,10 +32,15 @@ from kopia_maint.testing import strategies
 from .helpers import REPOSITORY, replication_source
 
 HISTORY = """
+import locale
 import sys
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 from kopia_maint import *
+
+with suppress(locale.Error):  # not every machine has every locale
+    locale.setlocale(locale.LC_ALL, "")
 
 now = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
 zone = ZoneInfo("America/New_York")

@@ -22,7 +22,7 @@ GROUPS = [
     ["0 0 1 * *", "@monthly"],
     ["0 0 * * 0", "@weekly", "0 0 * * sun", "0 0 , * 0"],
     ["0 * * * *", "@hourly", "0 0-23 * * *", "0 */1 * * *"],
-    ["@every 1h", "@every 60m", "@every 3600s", "@every 1h0.9s"],
+    ["@every 1h", "@every 60m", "@every 3600s", "@every 1h0.9s", "@every 3600000000us"],
     ["@every 1s", "@every -5h", "@every 0", "@every 1ns"],
     ["0 0 31 5 *", "0 0 31 4,5 *", "0 0 31 5,6 ?"],
     ["0 0 31 * *", "0 0 31 1,3,5,7,8,10,12 *"],
@@ -50,6 +50,25 @@ def test_equality_is_by_meaning() -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "canonical"),
+    [
+        ("0 0 31 1,3,5,7,8,10,12 *", "0 0 31 * *"),
+        ("0 0 30,31 1,3-12 *", "0 0 30,31 * *"),
+        ("0 0 30 2-4,6 *", "0 0 30 3,4,6 *"),
+        ("0 0 31 2,4 1", "0 0 * 2,4 1"),
+        ("0 0 1-30 4 0-6", "0 0 * 4 *"),
+        ("0 0 , * 1", "0 0 * * 1"),
+        ("0 0 1-30 4 ,", "0 0 * 4 *"),
+        ("1,2,4,6,7,8 0-22 * jan,feb fri-sat", "1,2,4,6-8 0-22 * 1,2 5,6"),
+        ("@every 1h1.9s", "@every 3601s"),
+    ],
+)
+def test_the_canonical_spelling(text: str, canonical: str) -> None:
+    """Stars for all, rows of three or more as ranges, and no day or month that can do nothing."""
+    assert Schedule.parse(text).canonical == canonical
+
+
+@pytest.mark.parametrize(
     ("minutes", "canonical"),
     [("1-9/2", "1,3,5,7,9"), ("0-9/10", "0"), ("*/59", "0,59"), ("5/15", "5,20,35,50"), ("58/2", "58"), ("59/2", "59")],
 )
@@ -64,6 +83,8 @@ def test_what_never_fires() -> None:
         assert not Schedule.parse(group[0]).never_fires
     assert all(Schedule.parse(text).never_fires for text in GROUPS[-1])
     assert Schedule.parse(", * * * *").next_runs(NOW, 3) == ()
+    assert not Schedule.parse("@every 43800h").never_fires  # five years, as far as the controller looks ahead
+    assert Schedule.parse("@every 43800h1s").never_fires
 
 
 def test_the_text_is_kept_with_white_space_folded() -> None:
@@ -104,6 +125,7 @@ def test_the_text_is_kept_with_white_space_folded() -> None:
         ("@every 9223372036.854775808s", "syntax", "not a Go duration"),  # 2**63 ns, one more than Go can hold
         ("@every 9223372036.9s", "syntax", "not a Go duration"),
         ("@every 9223372036s1s", "syntax", "not a Go duration"),
+        ("@every 18446744073709551617ns", "syntax", "not a Go duration"),
         ("@every", "syntax", "none of"),
         ("TZ=UTC 0 2 * * *", "time-zone", "spec.timeZone"),
         ("CRON_TZ=Europe/Berlin 0 2 * * *", "time-zone", "spec.timeZone"),
@@ -121,6 +143,16 @@ def test_refusals_say_what_is_wrong(text: Any, code: str, says: str) -> None:
     with pytest.raises(InvalidSchedule, match=says) as caught:
         Schedule.parse(text)
     assert (caught.value.code, caught.value.reason) == (code, code)
+
+
+@pytest.mark.parametrize(
+    "text", ["0 2 *", "1 2 3 4 5 6 7 8", "0 0 32 * *", "0 0 * * 8", "0 24 * * *", "5/x * * * *", "@daily2", "@zero"]
+)
+def test_no_hint_is_given_where_none_is_known(text: str) -> None:
+    """A hint about something else would mislead."""
+    with pytest.raises(InvalidSchedule) as caught:
+        Schedule.parse(text)
+    assert caught.value.hint == ""
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,6 @@ _MAX_DURATION = 2**63
 # that a change between two instants this near shows in their offsets.
 _PROBE = timedelta(hours=72)
 _SECOND = timedelta(seconds=1)
-_FIRST = datetime.min.replace(tzinfo=timezone.utc)
 
 # Go's unicode.IsSpace; Python's str.isspace also takes U+001C to U+001F.
 _SPACE = "\t\n\v\f\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -297,7 +296,7 @@ def _item(item: str, bounds: _Bounds) -> int:
         raise fault(f"{high} is above the maximum, {bounds.high}", hint)
     if low > high:
         raise fault(f"the range begins at {low}, after its end at {high}", "write two ranges with a comma")
-    if step == 0:
+    if not step:
         raise fault("a step must be 1 or more")
     if step == 1:
         return _row(low, high) | (STAR if star else 0)
@@ -308,26 +307,26 @@ def _descriptor(text: str) -> tuple[int, ...] | int:
     if text in _DESCRIPTORS:
         return fields(_DESCRIPTORS[text])
     if text.startswith("@every "):
-        nanoseconds = _duration(text[7:])
-        if nanoseconds is None:
+        seconds = _interval(text[7:])
+        if seconds is None:
             raise _fault(
                 f"{shown(text[7:])} is not a Go duration, such as 90m or 1h30m, of at most 2562047h",
                 (7, len(text)),
                 "the largest unit is h" if re.search(r"[0-9][dwy]", text) else "",
             )
-        return max(nanoseconds // 10**9, 1)
+        return seconds
     hint = "a CronJob cannot run at start-up; write when it should run, such as @daily" if text == "@reboot" else ""
     if text.strip().lower() in _DESCRIPTORS:
         hint = f"write {text.strip().lower()}, in lower case and with nothing around it"
     raise _fault(f"{shown(text)} is none of {', '.join(_DESCRIPTORS)}, @every DURATION", (0, len(text)), hint)
 
 
-def _duration(text: str) -> int | None:
-    """Return the nanoseconds of a Go duration (``time.ParseDuration``), or None where Go refuses it."""
-    sign = -1 if text.startswith("-") else 1
+def _interval(text: str) -> int | None:
+    """Return the seconds of a Go duration (``time.ParseDuration``), at least one; None where Go refuses it."""
+    negative = text.startswith("-")
     rest = text[1:] if text[:1] in ("+", "-") else text
     if rest == "0":
-        return 0
+        return 1
     total = position = 0
     while position < len(rest) or not rest:
         part = _DURATION_PART.match(rest, position)
@@ -344,9 +343,9 @@ def _duration(text: str) -> int | None:
         total = (total + value) % 2**64  # Go's sum is a uint64 too
         if total > _MAX_DURATION:
             return None
-    if sign > 0 and total == _MAX_DURATION:
-        return None
-    return sign * total
+    if negative:
+        return 1
+    return None if total == _MAX_DURATION else max(total // 10**9, 1)
 
 
 def _fraction(digits: str, unit: int) -> int:
@@ -378,9 +377,8 @@ def _days(days: int, months: int, weekdays: int) -> tuple[int, int, int] | None:
     days, months, weekdays = days & _DAYS, months & _ALL_MONTHS, weekdays & _ALL_WEEKDAYS
     if not months:
         return None
-    if days != _DAYS:
-        longest = next(length for group, length in _MONTH_LENGTHS if months & group)
-        days = _DAYS if days & longest == longest else days & longest
+    longest = next(length for group, length in _MONTH_LENGTHS if months & group)
+    days = _DAYS if days & longest == longest else days & longest
     if either and (days == _DAYS or weekdays == _ALL_WEEKDAYS):
         return _DAYS, months, _ALL_WEEKDAYS  # one of the two always matches
     if either and days and weekdays:
@@ -389,9 +387,9 @@ def _days(days: int, months: int, weekdays: int) -> tuple[int, int, int] | None:
         days, weekdays = (days, _ALL_WEEKDAYS) if days else (_DAYS, weekdays)
     if not days or not weekdays:
         return None
-    if days != _DAYS:  # months too short for every one of the days match nothing
-        barren = sum(group for group, length in _MONTH_LENGTHS if not days & length)
-        months = months | barren if months | barren == _ALL_MONTHS else months & ~barren
+    # Months too short for every one of the days match nothing.
+    barren = sum(group for group, length in _MONTH_LENGTHS if not days & length)
+    months = months | barren if months | barren == _ALL_MONTHS else months & ~barren
     return days, months, weekdays
 
 
@@ -446,9 +444,7 @@ def _walls(canonical: str, start: datetime) -> Iterator[datetime]:
         by_weekday = _walls(f"{minutes} {hours} * {months} {weekdays}", start)
         yield from (wall for wall, _ in groupby(merge(by_day, by_weekday)))
         return
-    # Croniter counts strictly after its start, and the year 1 has nothing before it.
-    before = start - _SECOND if start > _FIRST else start
-    runs = croniter(canonical, before, ret_type=datetime)
+    runs = croniter(canonical, start - _SECOND, ret_type=datetime)  # which counts strictly after its start
     while True:
         try:
             wall = runs.get_next()
