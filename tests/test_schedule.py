@@ -91,7 +91,7 @@ def test_the_text_is_kept_with_white_space_folded() -> None:
     """It is what is stored and shown."""
     schedule = Schedule.parse("\u2003 0  2\u00a0*\t* * \n")
     assert (schedule.text, str(schedule)) == ("0 2 * * *", "0 2 * * *")
-    assert schedule == DEFAULT_SCHEDULE
+    assert schedule == DEFAULT_SCHEDULE == schedule.parse("0 2 * * *")
 
 
 @pytest.mark.parametrize(
@@ -100,6 +100,7 @@ def test_the_text_is_kept_with_white_space_folded() -> None:
         ("", "syntax", "found 0"),
         ("0 2 * *", "syntax", "expected 5 fields .* found 4"),
         ("0 0 2 * * *", "syntax", "no field for seconds"),
+        ("0 0 2 * * * 2024", "syntax", "no field for seconds or years"),
         ("0 2 * * 7", "syntax", "7 is above the maximum, 6 .Sunday is 0 or sun"),
         ("60 * * * *", "syntax", "minute '60': 60 is above the maximum, 59"),
         ("0 0 0 * *", "syntax", "day-of-month '0': 0 is below the minimum, 1"),

@@ -156,10 +156,8 @@ class Schedule:
             _offset(start, tz)
         except OverflowError:
             raise InvalidValue("after must be a datetime that UTC and tz can express") from None
-        if self.canonical.startswith("@every "):
-            runs = _every(int(self.canonical[7:-1]), start, tz)
-        else:
-            runs = _runs(self.canonical, start, tz)
+        _, every, seconds = self.canonical.partition("@every ")
+        runs = _every(int(seconds[:-1]), start, tz) if every else _runs(self.canonical, start, tz)
         return tuple(islice(_until_the_calendar_ends(runs), count))
 
     def __str__(self) -> str:
@@ -285,8 +283,8 @@ def _item(item: str, bounds: _Bounds) -> int:
         if len(rest) > 1:
             raise fault("too many hyphens, one is allowed")
         low = number(first)
-        high = number(rest[0]) if rest else low
-    step = integer(steps[0]) if steps else 1
+        high = number(*rest) if rest else low
+    step = integer(*steps) if steps else 1
     if steps and not rest:
         high = bounds.high
     if low < bounds.low:
@@ -306,12 +304,13 @@ def _item(item: str, bounds: _Bounds) -> int:
 def _descriptor(text: str) -> tuple[int, ...] | int:
     if text in _DESCRIPTORS:
         return fields(_DESCRIPTORS[text])
-    if text.startswith("@every "):
-        seconds = _interval(text[7:])
+    duration = text.removeprefix("@every ")
+    if duration != text:
+        seconds = _interval(duration)
         if seconds is None:
             raise _fault(
-                f"{shown(text[7:])} is not a Go duration, such as 90m or 1h30m, of at most 2562047h",
-                (7, len(text)),
+                f"{shown(duration)} is not a Go duration, such as 90m or 1h30m, of at most 2562047h",
+                (len(text) - len(duration), len(text)),
                 "the largest unit is h" if re.search(r"[0-9][dwy]", text) else "",
             )
         return seconds
