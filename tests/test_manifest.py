@@ -159,6 +159,7 @@ def test_a_source_that_is_being_deleted_counts_as_disabled() -> None:
     [
         {"apiVersion": "v1", "kind": "ConfigMap"},
         {"apiVersion": "example.com/v1", "kind": "ReplicationSource", "spec": {"kopia": {}}},
+        {"apiVersion": "www.example.com/v1", "kind": "ReplicationSource", "spec": {"kopia": {}}},
         {"apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationDestination", "spec": {"kopia": {}}},
         {"apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationSource", "spec": {"restic": {}}},
         {"apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationSource", "spec": {"kopia": None}},

@@ -432,11 +432,12 @@ def test_two_repositories_are_an_error() -> None:
     """`reconcile` is for one repository, in whatever order they come; `plan` keeps several apart."""
     other = Repository("other")
     for one, two in ((REPOSITORY, other), (other, REPOSITORY)):
-        listed = [ask("team-a/a", repository=one), ask("team-a/b", repository=one), ask("team-a/c", repository=two)]
         names = f"{one.secret_name} and {two.secret_name}"
-        with pytest.raises(RepositoryMismatch, match=f"about two repositories, {names}$") as caught:
-            reconcile(None, [*listed, ask("team-a/d", repository=one)], now=NOW)
-        assert caught.value.source == source("team-a/c")
+        for alike in (1, 2):
+            listed = [ask(f"team-a/source-{n}", repository=one) for n in range(alike)]
+            with pytest.raises(RepositoryMismatch, match=f"about two repositories, {names}$") as caught:
+                reconcile(None, [*listed, ask("team-a/other", repository=two)], now=NOW)
+            assert caught.value.source == source("team-a/other")
 
 
 @pytest.mark.parametrize(
