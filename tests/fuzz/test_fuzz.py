@@ -1,4 +1,4 @@
-"""The fuzz targets, with inputs from hypothesis; and what the campaigns have found."""
+"""The fuzz targets, with inputs from hypothesis; what a campaign finds becomes an example here."""
 
 from __future__ import annotations
 
@@ -16,5 +16,5 @@ from .targets import TARGETS, run
 @settings(max_examples=100, deadline=None)
 @given(data=st.binary(max_size=400))
 def test_only_our_own_errors_come_out(target: str, data: bytes) -> None:
-    """Whatever is read, within a second; and what is read keeps its laws."""
+    """Whatever is given; and what is read keeps its laws."""
     run(target, data)
