@@ -123,6 +123,7 @@ def test_the_text_is_kept_with_white_space_folded() -> None:
         (" @daily", "syntax", "found 1"),
         ("@every 1d", "syntax", "largest unit is h"),
         ("@every  1h", "syntax", "not a Go duration"),
+        ("@every x", "syntax", "not a Go duration"),
         ("@every 9223372036.854775808s", "syntax", "not a Go duration"),  # 2**63 ns, one more than Go can hold
         ("@every 9223372036.9s", "syntax", "not a Go duration"),
         ("@every 9223372036s1s", "syntax", "not a Go duration"),

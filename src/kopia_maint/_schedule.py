@@ -333,14 +333,9 @@ def _interval(text: str) -> int | None:
             return None
         position = part.end()
         unit = _UNITS[part[3]]
-        value = int(part[1] or "0") * unit
-        if value > _MAX_DURATION:
-            return None
-        value += _fraction(part[2] or "", unit)
-        if value > _MAX_DURATION:
-            return None
+        value = int(part[1] or "0") * unit + _fraction(part[2] or "", unit)
         total = (total + value) % 2**64  # Go's sum is a uint64 too
-        if total > _MAX_DURATION:
+        if max(value, total) > _MAX_DURATION:
             return None
     if negative:
         return 1
