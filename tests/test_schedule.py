@@ -215,6 +215,10 @@ def test_a_wall_time_that_is_skipped_does_not_fire() -> None:
     """02:30 does not exist on 10 March 2024 in New York."""
     after = datetime(2024, 3, 9, 12, 0, tzinfo=timezone.utc)
     assert runs("30 2 * * *", after, 2, "America/New_York") == ["2024-03-11T02:30-04:00", "2024-03-12T02:30-04:00"]
+    # The second from which one looks makes no difference, nor does a run at the very instant of the change.
+    for second in (0, 1, 2):
+        found = runs("0 2 * * *", after.replace(second=second), 1, "America/New_York")
+        assert found == ["2024-03-11T02:00-04:00"]
 
 
 def test_a_wall_time_that_occurs_twice_fires_twice() -> None:
