@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
+from attrs import evolve
+
 from kopia_maint import (
     DEFAULT_SCHEDULE,
     Claim,
@@ -42,13 +44,17 @@ class Reference:
         """Decide one request."""
         if not self.takes_part(request):
             desired = current and self.settle(current, self.without(current, {request.source}), policy)
-            return self.answer(request, current, desired, Verdict.DISABLED, None)
+            verdict = Verdict.DISABLED
+            return self.answer(
+                Resolution(request=request, current=current, desired=desired, verdict=verdict, conflict=None)
+            )
         if current is None:
             wanted = self.preference(request)
             first = {request.source: Claim(wanted, now)}
             hash_, name = request.repository.hash, request.repository.secret_name
             state = CronJobState(hash_, wanted or DEFAULT_SCHEDULE, request.source.namespace, first, None, name)
-            return self.answer(request, None, state, Verdict.ESTABLISHED, None)
+            verdict = Verdict.ESTABLISHED
+            return self.answer(Resolution(request=request, current=None, desired=state, verdict=verdict, conflict=None))
 
         news = self.is_news(current, request)
         claims = dict(current.claims)
@@ -62,7 +68,9 @@ class Reference:
         claims = self.claims_after(current, asked, verdict)
         desired = self.settle(current, self.change(current, schedule, owner, claims), policy)
         conflict = self.conflict(desired, request.source, policy) if verdict is Verdict.REJECTED else None
-        return self.answer(request, current, desired, verdict, conflict)
+        return self.answer(
+            Resolution(request=request, current=current, desired=desired, verdict=verdict, conflict=conflict)
+        )
 
     def judge(self, state: CronJobState, request: SourceRequest, news: bool, policy: Policy) -> Verdict:
         """Return the verdict on an enabled request, whose claim is in the state."""
@@ -157,15 +165,8 @@ class Reference:
     def is_over(self, state: CronJobState, left: set[SourceRef]) -> bool:
         return not left
 
-    def answer(
-        self,
-        request: SourceRequest,
-        current: CronJobState | None,
-        desired: CronJobState | None,
-        verdict: Verdict,
-        conflict: Conflict | None,
-    ) -> Resolution:
-        return Resolution(request=request, current=current, desired=desired, verdict=verdict, conflict=conflict)
+    def answer(self, resolution: Resolution) -> Resolution:
+        return resolution
 
     def settle(self, current: CronJobState | None, state: CronJobState, policy: Policy) -> CronJobState:
         """Derive the latest conflict anew."""
@@ -268,15 +269,8 @@ class NeverClears(Reference):
 class RejectsSilently(Reference):
     """There is a verdict, and no record."""
 
-    def answer(
-        self,
-        request: SourceRequest,
-        current: CronJobState | None,
-        desired: CronJobState | None,
-        verdict: Verdict,
-        conflict: Conflict | None,
-    ) -> Resolution:
-        return super().answer(request, current, desired, verdict, None)
+    def answer(self, resolution: Resolution) -> Resolution:
+        return evolve(resolution, conflict=None)
 
 
 class DeletesWithTheOwner(Reference):
@@ -362,29 +356,18 @@ class DropsTheSchedule(Reference):
 class DefaultsToThree(Reference):
     """Another default."""
 
-    def resolve(
-        self, current: CronJobState | None, request: SourceRequest, *, now: datetime, policy: Policy
-    ) -> Resolution:
-        answer = super().resolve(current, request, now=now, policy=policy)
-        if current is None and request.schedule is None and answer.desired is not None:
-            three = self.change(answer.desired, schedule=Schedule.parse("0 3 * * *"))
-            return self.answer(request, current, three, answer.verdict, None)
-        return answer
+    def answer(self, resolution: Resolution) -> Resolution:
+        if resolution.current is None and resolution.request.schedule is None and resolution.desired is not None:
+            return evolve(resolution, desired=self.change(resolution.desired, schedule=Schedule.parse("0 3 * * *")))
+        return resolution
 
 
 class SaysAgreed(Reference):
     """Establishes, and says that it agreed."""
 
-    def answer(
-        self,
-        request: SourceRequest,
-        current: CronJobState | None,
-        desired: CronJobState | None,
-        verdict: Verdict,
-        conflict: Conflict | None,
-    ) -> Resolution:
-        said = Verdict.AGREED if verdict in (Verdict.ESTABLISHED, Verdict.SUPERSEDED) else verdict
-        return super().answer(request, current, desired, said, conflict)
+    def answer(self, resolution: Resolution) -> Resolution:
+        said = resolution.verdict in (Verdict.ESTABLISHED, Verdict.SUPERSEDED)
+        return evolve(resolution, verdict=Verdict.AGREED) if said else resolution
 
 
 class HandsOverTheEarliest(Reference):

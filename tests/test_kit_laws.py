@@ -10,7 +10,6 @@ import pytest
 from attrs import evolve
 
 from kopia_maint import (
-    Conflict,
     Consensus,
     CronJobState,
     FirstWins,
@@ -59,17 +58,10 @@ class LastWins(Reference):
 class MisdatesTheRecord(Reference):
     """A conflict is dated when it is reported, not when it began."""
 
-    def answer(
-        self,
-        request: SourceRequest,
-        current: CronJobState | None,
-        desired: CronJobState | None,
-        verdict: Verdict,
-        conflict: Conflict | None,
-    ) -> Resolution:
-        if conflict is not None:
-            conflict = evolve(conflict, since=conflict.since + MINUTE)
-        return super().answer(request, current, desired, verdict, conflict)
+    def answer(self, resolution: Resolution) -> Resolution:
+        if resolution.conflict is None:
+            return resolution
+        return evolve(resolution, conflict=evolve(resolution.conflict, since=resolution.conflict.since + MINUTE))
 
 
 class RecordsTheOwner(Reference):
@@ -99,17 +91,10 @@ class NeverDeletes(Reference):
 class HashesTheNamespace(Reference):
     """Each namespace has a CronJob of its own."""
 
-    def answer(
-        self,
-        request: SourceRequest,
-        current: CronJobState | None,
-        desired: CronJobState | None,
-        verdict: Verdict,
-        conflict: Conflict | None,
-    ) -> Resolution:
-        if current is None and desired is not None:
-            desired = evolve(desired, repository_hash="0" * 16)
-        return super().answer(request, current, desired, verdict, conflict)
+    def answer(self, resolution: Resolution) -> Resolution:
+        if resolution.current is None and resolution.desired is not None:
+            return evolve(resolution, desired=evolve(resolution.desired, repository_hash="0" * 16))
+        return resolution
 
 
 A, B = ask("team-a/source-a", "0 2 * * *"), ask("team-b/source-b", "0 4 * * *")
