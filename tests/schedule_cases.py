@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import zoneinfo
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
+from functools import cache
+from itertools import compress, count, pairwise
 from random import Random
 
 from attrs import frozen
@@ -230,6 +232,33 @@ def walk(text: str, after: datetime, until: datetime, zone: tzinfo) -> Iterator[
         if matches(read, wall):
             yield wall
         instant += timedelta(minutes=1)
+
+
+# --- the calendar's cycle, day by day ----------------------------------------
+
+
+@cache
+def cycle() -> tuple[tuple[int, int, int], ...]:
+    """Return month, day and weekday of every day of 400 years, after which the calendar repeats."""
+    first, end = date(1999, 3, 1).toordinal(), date(2399, 3, 1).toordinal()
+    days = map(date.fromordinal, range(first, end))
+    return tuple((day.month, day.day, day.isoweekday() % 7) for day in days)
+
+
+def intervals(text: str) -> tuple[timedelta, timedelta] | tuple[None, None]:
+    """Return the shortest and the longest time between two runs, found by going through the days of the cycle."""
+    read = fields(text)
+    if isinstance(read, int):
+        return (None, None) if read > FIVE_YEARS else (timedelta(seconds=read), timedelta(seconds=read))
+    times = [60 * hour + minute for hour in range(24) for minute in range(60) if read[1] >> hour & read[0] >> minute & 1]
+    matching = {day for day in set(cycle()) if day_matches(read, *day)}
+    days = list(compress(count(), map(matching.__contains__, cycle())))
+    if not days or not times:
+        return None, None
+    found = {later - time for time, later in pairwise(times)}
+    for gap in {later - day for day, later in pairwise([*days, days[0] + len(cycle())])}:
+        found.add(24 * 60 * gap + times[0] - times[-1])
+    return timedelta(minutes=min(found)), timedelta(minutes=max(found))
 
 
 # --- zones and their transitions ---------------------------------------------

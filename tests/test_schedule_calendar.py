@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta, timezone, tzinfo
-from itertools import pairwise, product
+from itertools import cycle, pairwise, product
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kopia_maint import Schedule
 from kopia_maint._schedule import fields
 
-from .schedule_cases import Transition, day_matches, transitions, utc, walk
+from .schedule_cases import Transition, day_matches, intervals, transitions, utc, walk
 
 _LENGTHS = {1: 31, 2: 29, 3: 31, 4: 30, 5: 31, 6: 30, 7: 31, 8: 31, 9: 30, 10: 31, 11: 30, 12: 31}
 DAYS = [(month, day, weekday) for month, days in _LENGTHS.items() for day in range(1, days + 1) for weekday in range(7)]
@@ -80,6 +80,57 @@ def test_equality_and_hash_are_the_calendars(one: tuple[str, ...], other: tuple[
     assert (schedule == variant) == (meaning(text) == meaning(varied))
     assert schedule != variant or hash(schedule) == hash(variant)
     assert schedule.never_fires == (meaning(text) is None)
+
+
+OFTEN = [
+    ("0 0 29 2 *", timedelta(days=1461), timedelta(days=2921)),
+    ("0 0 31 * *", timedelta(days=31), timedelta(days=61)),
+    ("*/7 * * * *", timedelta(minutes=4), timedelta(minutes=7)),
+    ("@every 90m", timedelta(minutes=90), timedelta(minutes=90)),
+    ("@every 100ms", timedelta(seconds=1), timedelta(seconds=1)),
+    ("* * * * *", timedelta(minutes=1), timedelta(minutes=1)),
+    ("@yearly", timedelta(days=365), timedelta(days=366)),
+    ("0 0 29 2 0", timedelta(days=1), timedelta(days=350)),  # 29 February, and every Sunday in February
+    ("59 23,0 * * *", timedelta(minutes=60), timedelta(hours=23)),
+    ("0 12 31 12 ,", timedelta(days=365), timedelta(days=366)),
+    ("0 0 * 1 1", timedelta(days=7), timedelta(days=343)),
+    ("0 0 1 1,3 *", timedelta(days=59), timedelta(days=306)),
+]
+
+
+@pytest.mark.parametrize(("text", "shortest", "longest"), OFTEN)
+def test_how_often_a_schedule_runs(text: str, shortest: timedelta, longest: timedelta) -> None:
+    """The shortest and the longest time between two runs, across years that have none, too."""
+    schedule = Schedule.parse(text)
+    assert (schedule.shortest_interval, schedule.longest_interval) == (shortest, longest)
+
+
+def test_what_never_fires_has_no_intervals() -> None:
+    """There are no two runs."""
+    for text in ("0 0 30 2 *", ", * * * *", "@every 50000h"):
+        schedule = Schedule.parse(text)
+        assert (schedule.shortest_interval, schedule.longest_interval) == (None, None)
+
+
+def test_intervals_are_those_of_400_years_for_every_kind_of_day() -> None:
+    """Dates that only some months or years have, weekdays, either and both; with one time a day, and with many."""
+    times = cycle(("0 0", "59 23", "*/7 6-22/5"))
+    for time, parts in zip(times, product(("*", "1", "29", "31", "*/2"), ("*", "2", "2,12", "1-11/2"), "*,03")):
+        text = " ".join((time, *parts))
+        schedule = Schedule.parse(text)
+        assert (schedule.shortest_interval, schedule.longest_interval) == intervals(text), text
+
+
+@settings(max_examples=50)
+@given(st.tuples(*FIELDS))
+def test_intervals_are_those_of_400_years(parts: tuple[str, ...]) -> None:
+    """Whatever the fields; and between two runs of the next there is no less, and no more."""
+    schedule = Schedule.parse(" ".join(parts))
+    shortest, longest = schedule.shortest_interval, schedule.longest_interval
+    assert (shortest, longest) == intervals(schedule.text)
+    if shortest is not None and longest is not None:
+        gaps = [later - run for run, later in pairwise(schedule.next_runs(utc(2024, 1, 1), 20))]
+        assert all(shortest <= gap <= longest for gap in gaps)
 
 
 CANONICAL = [

@@ -5,7 +5,8 @@ The API server and the CronJob controller parse ``spec.schedule`` with
 robfig/cron v3.0.1, ``ParseStandard``. This module accepts what that parser
 accepts, reads it into the same bit sets, and reduces those to one canonical
 spelling per meaning. Croniter is given canonical spellings only, in UTC, for
-the arithmetic of the calendar; time zones are laid over its answers here.
+the arithmetic of the calendar; time zones are laid over its answers here. The
+intervals between runs need no croniter: they are counted on bit sets.
 
 Theory of the canonical form. A schedule is a set of minutes, a set of hours and
 a set of days, where a day is a (month, day, weekday) that can occur: every
@@ -20,9 +21,9 @@ from __future__ import annotations
 import re
 from bisect import bisect
 from collections.abc import Iterator
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import date, datetime, timedelta, timezone, tzinfo
 from functools import lru_cache
-from itertools import groupby, islice
+from itertools import groupby, islice, pairwise
 
 from attrs import field, frozen
 
@@ -127,6 +128,20 @@ class Schedule:
     def never_fires(self) -> bool:
         """Whether no date ever matches, as for 30 February: a request for such a schedule is refused."""
         return self.canonical == _NEVER
+
+    @property
+    def shortest_interval(self) -> timedelta | None:
+        """
+        The shortest time between two consecutive runs, exactly; None if it never fires.
+
+        It is that of UTC, over the 400 years after which the calendar repeats: no transitions of a time zone.
+        """
+        return _intervals(self.canonical)[0]
+
+    @property
+    def longest_interval(self) -> timedelta | None:
+        """The longest time between two consecutive runs, as exactly; None if it never fires."""
+        return _intervals(self.canonical)[1]
 
     def next_runs(self, after: datetime, count: int, *, tz: tzinfo = timezone.utc) -> tuple[datetime, ...]:
         """
@@ -398,6 +413,61 @@ def _spell(bits: int, bounds: _Bounds) -> str:
         row = [str(value) for _, value in group]
         spelt += row if len(row) < 3 else [f"{row[0]}-{row[-1]}"]
     return ",".join(spelt)
+
+
+# --- how often ---------------------------------------------------------------
+
+# Of the calendar's cycle of 400 years, and of the year after it: 2400 has the days of 2000, among them one that matches.
+_NEW_YEARS = [date(year, 1, 1).toordinal() for year in range(2000, 2402)]
+# Every seventh day from a Sunday on: a year's, and a week's more because a year may begin on any weekday.
+_SUNDAYS = sum(1 << day for day in range(0, 366 + 7, 7))
+
+
+@lru_cache(maxsize=1024)
+def _intervals(canonical: str) -> tuple[timedelta, timedelta] | tuple[None, None]:
+    """Return the shortest and the longest time from one run to the next."""
+    if canonical == _NEVER:
+        return None, None
+    read = fields(canonical)
+    if isinstance(read, int):
+        return timedelta(seconds=read), timedelta(seconds=read)
+    minutes, hours, *days = read
+    times = sum((minutes & _MINUTES) << 60 * hour for hour in range(24) if hours >> hour & 1)
+    first, last = _ends(times)
+    gaps = _gaps(times) | {24 * 60 * gap - last + first for gap in _day_gaps(*days)}
+    return timedelta(minutes=min(gaps)), timedelta(minutes=max(gaps))
+
+
+@lru_cache(maxsize=1024)
+def _day_gaps(days: int, months: int, weekdays: int) -> tuple[int, int]:
+    """Return how many days lie, at least and at most, from one matching day to the next."""
+    both = (days | weekdays) & STAR
+    matching = {}  # the days of each of the 14 kinds of year, by its length and its first weekday
+    for length, february in ((365, 28), (366, 29)):
+        by_day = by_month = start = 0
+        for month, size in enumerate((31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), 1):
+            if months >> month & 1:
+                by_day |= (days & _row(1, size)) >> 1 << start
+                by_month |= _row(start, start + size - 1)
+            start += size
+        for weekday in range(7):
+            by_weekday = by_month & _SUNDAYS * (weekdays & _ALL_WEEKDAYS) >> weekday
+            matching[length, weekday] = by_day & by_weekday if both else by_day | by_weekday
+    gaps = set[int]().union(*map(_gaps, matching.values()))
+    years = [(start, matching[end - start, start % 7]) for start, end in pairwise(_NEW_YEARS)]
+    ends = [[start + day for day in _ends(bits)] for start, bits in years if bits]
+    gaps.update(first - last for (_, last), (first, _) in pairwise(ends))
+    return min(gaps), max(gaps)
+
+
+def _ends(bits: int) -> tuple[int, int]:
+    """Return the lowest and the highest number of a set."""
+    return (bits & -bits).bit_length() - 1, bits.bit_length() - 1
+
+
+def _gaps(bits: int) -> set[int]:
+    """Return the distances from one number of a set to the next."""
+    return {len(zeros) + 1 for zeros in f"{bits:b}".split("1")[1:-1]}
 
 
 # --- the calendar ------------------------------------------------------------
