@@ -1,13 +1,15 @@
 """
 Do we read every schedule as robfig/cron does, and agree on when it runs?
 
-    python -m tests.campaign_schedules [--count N] [--zones N] [--seed SEED]
+    python -m tests.campaign_schedules [--intervals N] [--count N] [--zones N] [--seed SEED]
     python -m tests.campaign_schedules --record
 
-Compares generated schedules with the real parser, then runs around the
-transitions of every zone; prints figures, and exits with status 1 at
-disagreements. ``--record`` writes the answers that the ordinary tests compare
-with. Needs Go and robfig/cron, see tests/robfig/README.md.
+Compares the intervals of generated schedules with those of every day of 400
+years, then schedules with the real parser, then runs around the transitions of
+every zone; prints figures, and exits with status 1 at disagreements.
+``--record`` writes the answers that the ordinary tests compare with. All but the
+intervals (``--count 0 --zones 0``) need Go and robfig/cron, see
+tests/robfig/README.md.
 """
 
 from __future__ import annotations
@@ -39,8 +41,10 @@ from .schedule_cases import (
     Transition,
     around,
     disagreement,
+    intervals,
     near,
     orderly,
+    plain_schedule,
     refusal,
     schedule,
     seconds,
@@ -61,25 +65,60 @@ RECORDED = 1_000
 def main() -> int:
     """Run the campaign, or record; return the exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--intervals", type=int, default=20_000, help="schedules whose intervals to compare")
     parser.add_argument("--count", type=int, default=1_000_000, help="schedules to compare")
     parser.add_argument("--zones", type=int, default=20_000, help="schedules to compare around transitions")
     parser.add_argument("--seed", type=int, default=SystemRandom().getrandbits(32))
     parser.add_argument("--record", action="store_true", help="rewrite tests/data instead")
     options = parser.parse_args()
-    if lacking := robfig.missing():
+    if (options.record or options.count or options.zones) and (lacking := robfig.missing()):
         parser.error(lacking)
-    with tempfile.TemporaryDirectory() as directory:
-        program = robfig.build(Path(directory))
-        if options.record:
-            record(program)
-            return 0
-        print("seed", options.seed)
-        rng = Random(options.seed)
-        faults = [*compare_schedules(program, options.count, rng), *compare_zones(program, options.zones, rng)]
+    print("seed", options.seed)
+    rng = Random(options.seed)
+    faults = [] if options.record else [*compare_intervals(options.intervals, rng)]
+    if options.record or options.count or options.zones:
+        with tempfile.TemporaryDirectory() as directory:
+            program = robfig.build(Path(directory))
+            if options.record:
+                record(program)
+                return 0
+            faults += [*compare_schedules(program, options.count, rng), *compare_zones(program, options.zones, rng)]
     for fault in faults[:SHOWN]:
         print("DISAGREEMENT", fault)
     print(f"{len(faults):,} disagreements")
     return 1 if faults else 0
+
+
+# --- intervals ---------------------------------------------------------------
+
+
+def compare_intervals(count: int, rng: Random) -> Iterator[str]:
+    """Compare the intervals of *count* schedules with the calendar's; print figures, yield disagreements."""
+    figures: Counter[str] = Counter()
+    seen: set[tuple[timedelta | None, timedelta | None]] = set()
+    for _ in range(count):
+        text = plain_schedule(rng) if rng.random() < 0.3 else _days(rng)
+        parsed = Schedule.parse(text)
+        ours, counted = (parsed.shortest_interval, parsed.longest_interval), intervals(text)
+        seen.add(ours)
+        figures["of them never fire"] += parsed.never_fires
+        figures["of them have years without a run"] += (ours[1] or timedelta()) > timedelta(days=2 * 366)
+        if ours != counted:
+            yield f"{text!r}: our intervals {ours}, by the calendar {counted}"
+    figures["different pairs of intervals"] = len(seen)
+    _print(f"intervals of {count:,} schedules", figures)
+
+
+def _days(rng: Random) -> str:
+    """Return a schedule with few or many days, months and weekdays, the last days of a month more often than others."""
+
+    def some(low: int, high: int) -> str:
+        numbers = rng.sample(range(low, high + 1), rng.choice((1, 1, 2, 3, rng.randint(1, high - low))))
+        return rng.choice(("*", ",".join(map(str, numbers)), ",".join(map(str, numbers))))
+
+    days = some(1, 31) if rng.random() < 0.6 else some(29, 31)
+    times = rng.choice(("0 0", "59 23", f"{some(0, 9)} {some(9, 20)}"))
+    return f"{times} {days} {some(1, 12)} {rng.choice(('*', '*', ',', some(0, 6)))}"
 
 
 # --- schedules ---------------------------------------------------------------
