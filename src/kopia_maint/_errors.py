@@ -1,13 +1,13 @@
 """What was wrong, and where? The one family of errors that this library raises."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     from ._model import SourceRef
 
-_Error = TypeVar("_Error", bound="KopiaMaintError")
+T = TypeVar("T")
 
 
 class KopiaMaintError(ValueError):
@@ -19,21 +19,22 @@ class KopiaMaintError(ValueError):
     Attributes:
         message: What is wrong and what is allowed, without the path.
         code: What kind of fault this is, in kebab-case, as on the conformance wire.
-        path: The field path inside the manifest that was read, or ``""``.
-        source: The source the fault belongs to, where it is known: name it in
-            ``unreadable`` of :func:`reconcile`.
+        path: The field path inside the object that was read, or ``""``.
+        source: The source that the fault belongs to, where its names can be read.
+        secret_name: The Secret that this source names, where that can be read.
     """
 
     code: str = "error"
 
     def __init__(
-        self, message: str, *, code: str | None = None, path: str = "", source: SourceRef | None = None
+        self, message: str, *, code: str | None = None, path: str = "", source: "SourceRef | None" = None
     ) -> None:
         super().__init__(message)
         self.message = message
         self.code = code or type(self).code
-        self.path: str = path
+        self.path = path
         self.source = source
+        self.secret_name: str | None = None
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
@@ -41,16 +42,9 @@ class KopiaMaintError(ValueError):
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), (self.message,), dict(self.__dict__)
 
-    def within(self: _Error, path: str, source: SourceRef | None = None) -> _Error:
-        """Return this error, with *path* put in front of its own and *source* named."""
-        separator = "." if path and self.path and not self.path.startswith("[") else ""
-        self.path = f"{path}{separator}{self.path}"
-        self.source = self.source or source
-        return self
-
 
 class InvalidValue(KopiaMaintError):
-    """A value or function was given something it refuses: a name, a naive datetime, a source twice."""
+    """A value or function was given what it refuses: a name, a naive datetime, a source twice."""
 
     code = "invalid-value"
 
@@ -63,29 +57,33 @@ class InvalidSchedule(InvalidValue):
     ``never-fires`` where one that parses, but matches no date, is asked for.
 
     Attributes:
-        span: Start and end of the fault in the schedule as written (white space
-            folded), where one place is at fault.
+        text: The schedule as written, white space folded, where one place in it is at fault.
+        span: Start and end of the fault in ``text``.
         hint: What to write instead, for the faults that people commonly make.
     """
 
     code = "syntax"
+    text: str = ""
     span: tuple[int, int] | None = None
     hint: str = ""
 
     @property
-    def reason(self) -> str:
-        """Why it is refused: the same as ``code``."""
-        return self.code
+    def drawn(self) -> str:
+        """The schedule with the fault underlined, on two lines; ``""`` where no place is at fault."""
+        if self.span is None or not self.text.isprintable():
+            return ""
+        start, end = self.span
+        return f"{self.text}\n{' ' * start}{'^' * max(end - start, 1)}"
 
 
 class InvalidManifest(KopiaMaintError):
-    """A manifest or one of its annotations has a shape that cannot be understood."""
+    """An object or one of its annotations has a shape that cannot be understood, or is no object at all."""
 
     code = "invalid-manifest"
 
 
 class RepositoryMismatch(KopiaMaintError):
-    """A request, a state or a manifest is about another repository than the one it was used with."""
+    """A request, a state or an object is about another repository than the one it was used with."""
 
     code = "repository-mismatch"
 
@@ -100,10 +98,54 @@ class StateTooLarge(KopiaMaintError):
     code = "state-too-large"
 
 
+class at:  # noqa: N801 - it reads as a statement
+    """``with at("spec.schedule"):`` puts a field path in front of that of an error that is raised inside."""
+
+    __slots__ = ("path",)
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, error: BaseException | None, __: "TracebackType | None") -> None:
+        if isinstance(error, KopiaMaintError):
+            error.path = joined(self.path, error.path)
+
+
+def joined(path: str, key: str) -> str:
+    """Return the path of what stands at *key* in what stands at *path*, as ``kubectl explain`` writes it."""
+    if "/" in key and "[" not in key:
+        key = f"[{key}]"
+    return f"{path}.{key}" if path and key and not key.startswith("[") else f"{path}{key}"
+
+
 def shown(value: object) -> str:
     """Return *value* as an error message may show it: on one line, printable, and short."""
     if isinstance(value, str):
-        return ascii(value[:60]) + ("…" if len(value) > 60 else "")
+        return ascii(str.__str__(value)[:60]) + ("…" if len(value) > 60 else "")
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
     return f"a value of type {type(value).__name__}"
+
+
+def given(value: object) -> str:
+    """Return an argument as an error message may show it: as :func:`shown`, and None as Python spells it."""
+    return "None" if value is None else shown(value)
+
+
+def expect(value: Any, kind: type[T], argument: str, instead: str = "") -> T:
+    """
+    Return the *argument* of a function if it is of this type.
+
+    Raises:
+        InvalidValue: It is not; the message names the argument and says what to pass *instead*.
+    """
+    if isinstance(value, kind):
+        return value
+    if hasattr(type(value), "desired"):
+        instead = "pass its .desired"
+    raise InvalidValue(f"{argument} must be a {kind.__name__}, not {given(value)}{instead and f': {instead}'}")

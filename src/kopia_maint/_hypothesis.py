@@ -18,7 +18,7 @@ def register() -> None:
     """Tell hypothesis of every public value."""
     from hypothesis.strategies import register_type_strategy
 
-    from . import _model
+    from . import _decision, _model
     from ._schedule import Schedule
 
     for kind, name in (
@@ -30,8 +30,8 @@ def register() -> None:
         (_model.Claim, "claims"),
         (_model.Conflict, "conflicts"),
         (_model.CronJobState, "states"),
-        (_model.Resolution, "resolutions"),
-        (_model.Reconciliation, "reconciliations"),
+        (_decision.Resolution, "resolutions"),
+        (_decision.Reconciliation, "reconciliations"),
     ):
         register_type_strategy(kind, partial(_strategy, name))
 

@@ -6,66 +6,55 @@ can neither understand nor ignore. A writer touches the keys that are ours
 (``_owned``) and ``spec.schedule``, and nothing else.
 """
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-from attrs import evolve
-
-from ._errors import (
-    InvalidManifest,
-    InvalidSchedule,
-    InvalidValue,
-    KopiaMaintError,
-    RepositoryMismatch,
-    StateTooLarge,
-    shown,
-)
+from ._errors import InvalidManifest, KopiaMaintError, RepositoryMismatch, StateTooLarge, at, expect, joined, shown
 from ._model import (
     CRON_JOB_PREFIX,
     Claim,
     Claims,
-    Conflict,
     CronJobState,
     CustomCA,
     Repository,
     SourceRef,
     SourceRequest,
+    by_name,
     check_name,
     format_time,
     parse_time,
     utc_seconds,
 )
+from ._objects import Fields, an_object, attempt, merge_patch, plain
 from ._schedule import DEFAULT_SCHEDULE, Schedule
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 GROUP = "volsync.backube"
 DEFAULT_OPERATOR_NAMESPACE = "volsync-system"
 
 MAINTENANCE_LABEL = f"{GROUP}/kopia-maintenance"
+"""The label that is ``true`` on every maintenance CronJob. KopiaMaintenance's CronJobs have it, too."""
 HASH_LABEL = f"{GROUP}/repository-hash"
+"""The label with the hash of the repository."""
+OWNER_KEY = f"{GROUP}/source-namespace"
+"""The label, for selecting, and the annotation, which counts, with the owner."""
 NAMESPACE_LABEL_PREFIX = f"source-namespace.{GROUP}/"
-OWNER_KEY = f"{GROUP}/source-namespace"  # a label and an annotation
-CONFIG_ANNOTATION = f"{GROUP}/repository-config"
+"""Before a namespace that has a claim: the key of an empty label."""
+SECRET_ANNOTATION = f"{GROUP}/repository-config"
+"""The annotation with the name of the repository's Secret."""
 CONFLICT_ANNOTATION = f"{GROUP}/schedule-conflict"
+"""The annotation with the message of the latest conflict; absent where there is none."""
 CLAIMS_ANNOTATION = f"{GROUP}/schedule-claims"
+"""The annotation with all claims, and which of them are rejected."""
 
 ANNOTATIONS_LIMIT = 256 * 1024
 """Bytes of all annotations of one object, keys and values: apimachinery's TotalAnnotationSizeLimitB."""
 
-MAX_DEPTH = 100
-"""How deep a manifest from outside may nest: CronJobs are compared, copied and written as a whole, which recurses."""
-
+_API_VERSION = f"{GROUP}/v1alpha1"
 _CLAIMS_VERSION = 1
-_quoted = json.JSONEncoder().encode
 _INTERVALS = {7: "0 2 * * 0", 30: "0 2 1 * *", 31: "0 2 1 * *"}  # in days; any other is the default
-_OTHERS_ANNOTATIONS = (CONFIG_ANNOTATION, CLAIMS_ANNOTATION)  # of a template that is another repository's
 # What the API server fills in, and refuses or ignores on another object.
 _SERVER_FIELDS = (
     *("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"),
@@ -73,7 +62,7 @@ _SERVER_FIELDS = (
 )
 
 
-# --- a source's request ------------------------------------------------------
+# --- a source's request ----------------------------------------------------------
 
 
 def request_from_manifest(replication_source: Mapping[str, Any]) -> SourceRequest | None:
@@ -81,52 +70,72 @@ def request_from_manifest(replication_source: Mapping[str, Any]) -> SourceReques
     Read what a ReplicationSource asks for.
 
     Returns:
-        The request; None for what is not a Kopia source: another kind of object, or one without ``spec.kopia``.
+        The request; None for what is readable and no Kopia source: another kind of object, one without
+        ``spec.kopia``, or one that is disabled or being deleted and whose repository cannot be read.
 
     Raises:
-        KopiaMaintError: The manifest cannot be read; the error has the field's path, and
-            the source, if its name could be read: it counts as unreadable, not as gone.
+        KopiaMaintError: The object cannot be read. The error has the field's path, and the source and its Secret
+            where they can be read: such a source is unreadable, not gone.
     """
-    manifest = _read(replication_source)
-    kind, api_version = manifest.string("kind"), manifest.string("apiVersion")
-    if kind not in (None, "ReplicationSource") or api_version and api_version.split("/")[0] != GROUP:
-        return None
-    metadata = manifest.mapping("metadata")
     try:
-        kopia = manifest.mapping("spec").mapping("kopia")
-        if kopia.members is _ABSENT:
-            return None
-        source = _source(metadata)
-        if api_version not in (None, f"{GROUP}/v1alpha1"):
-            raise InvalidManifest(f"{shown(api_version)} is not known, only {GROUP}/v1alpha1 is", path="apiVersion")
-        leaves = metadata.members.get("deletionTimestamp") is not None
-        enabled, schedule = (False, None) if leaves else _maintenance(kopia)
-        repository = kopia.read("repository", _repository, *_custom_ca(kopia))
-        created_at = _creation_time(metadata)
-        try:
-            return SourceRequest(source, repository, schedule, enabled, created_at)
-        except InvalidSchedule as error:
-            error.within("spec.kopia.maintenanceCronJob.schedule")
-            raise
+        return _request(replication_source)
     except KopiaMaintError as error:
-        error.within("", _ignoring(_source, metadata))
+        if isinstance(replication_source, Mapping):
+            error.source = source_named(replication_source)
+            error.secret_name = attempt(_secret_name, replication_source)
         raise
 
 
-def _source(metadata: _Reader) -> SourceRef:
-    namespace, name = metadata.required("namespace"), metadata.required("name")
-    try:
-        return SourceRef(namespace, name)
-    except InvalidValue as error:
-        fault = "name" if _ignoring(check_name, namespace, "namespace", "namespace") else "namespace"
-        error.within(metadata.at(fault))
-        raise
+def source_named(replication_source: Any) -> SourceRef | None:
+    """Return which source an object is, None where its names cannot be read."""
+    return attempt(lambda: _source(Fields(replication_source).mapping("metadata")))
 
 
-def _maintenance(kopia: _Reader) -> tuple[bool, Schedule | None]:
+def is_source(manifest: Fields) -> bool:
+    """Return whether an object is a ReplicationSource, of whatever version; items of raw lists do not say so."""
+    group = (manifest.string("apiVersion") or GROUP).split("/")[0]
+    return manifest.string("kind") in (None, "ReplicationSource") and group == GROUP
+
+
+def _secret_name(replication_source: Any) -> str:
+    return _kopia(Fields(replication_source)).read("repository", check_name, "name", "repository")
+
+
+def _request(replication_source: Mapping[str, Any]) -> SourceRequest | None:
+    manifest = an_object(replication_source)
+    if not is_source(manifest):
+        return None
+    api_version = manifest.string("apiVersion")
+    if api_version not in (None, _API_VERSION):
+        raise InvalidManifest(f"{shown(api_version)} is not known, only {_API_VERSION} is", path="apiVersion")
+    metadata = manifest.mapping("metadata")
+    leaves = metadata.members.get("deletionTimestamp") is not None
+    kopia = attempt(_kopia, manifest) if leaves else _kopia(manifest)
+    if kopia is None or kopia.absent:
+        return None
+    source = _source(metadata)
+    enabled, schedule = (False, None) if leaves else _maintenance(kopia)
+    if not enabled:
+        left = attempt(_repository, kopia)
+        return SourceRequest(source, left, None, False) if left else None
+    repository, created_at = _repository(kopia), _creation_time(metadata)
+    with at("spec.kopia.maintenanceCronJob.schedule"):
+        return SourceRequest(source, repository, schedule, True, created_at)
+
+
+def _kopia(manifest: Fields) -> Fields:
+    return manifest.mapping("spec").mapping("kopia")
+
+
+def _source(metadata: Fields) -> SourceRef:
+    namespace = metadata.read("namespace", check_name, "namespace", "namespace")
+    return SourceRef(namespace, metadata.read("name", check_name, "name", "name"))
+
+
+def _maintenance(kopia: Fields) -> tuple[bool, Schedule | None]:
     """Return whether the source takes part, and the schedule it wants. That of a disabled one is not looked at."""
     cron_job = kopia.mapping("maintenanceCronJob")
-    if cron_job.members is _ABSENT:
+    if cron_job.absent:
         days = kopia.get("maintenanceIntervalDays", int, "an integer")
         if days is None:
             return True, None
@@ -136,100 +145,100 @@ def _maintenance(kopia: _Reader) -> tuple[bool, Schedule | None]:
     return True, cron_job.read("schedule", Schedule.parse) if cron_job.string("schedule") else DEFAULT_SCHEDULE
 
 
+def _repository(kopia: Fields) -> Repository:
+    ca = kopia.mapping("customCA")
+    members = tuple(ca.string(key) or "" for key in ("secretName", "configMapName", "key")) if not ca.absent else ()
+    name = kopia.read("repository", check_name, "name", "repository")
+    with at(ca.path):
+        return _known_repository(name, *members)
+
+
 @lru_cache(maxsize=1024)
-def _repository(name: str, *ca: str) -> Repository:
+def _known_repository(name: str, *ca: str) -> Repository:
     """Build a repository; there are few, with many sources each, so that one value and its hash serve them all."""
     return Repository(name, CustomCA(*ca))
 
 
-def _custom_ca(kopia: _Reader) -> tuple[str, ...]:
-    ca = kopia.mapping("customCA")
-    if ca.members is _ABSENT:
-        return ()
-    members = tuple(ca.string(key) or "" for key in ("secretName", "configMapName", "key"))
-    _within(ca.path, CustomCA, *members)
-    return members
-
-
-def _creation_time(metadata: _Reader) -> datetime | None:
+def _creation_time(metadata: Fields) -> datetime | None:
     value = metadata.members.get("creationTimestamp")
     if value is None:
         return None
     if isinstance(value, datetime):  # as some YAML loaders and clients have it
-        return _within(metadata.at("creationTimestamp"), utc_seconds, value)
+        with at("metadata.creationTimestamp"):
+            return utc_seconds(value)
     return metadata.read("creationTimestamp", parse_time)
 
 
-# --- a CronJob's state -------------------------------------------------------
+# --- a CronJob's state -----------------------------------------------------------
 
 
-def state_from_manifest(cron_job: Mapping[str, Any]) -> CronJobState:
+def state_from_manifest(cron_job: Mapping[str, Any]) -> CronJobState | None:
     """
-    Read what is stored on a maintenance CronJob, ours or the fork's.
+    Read what is stored on a maintenance CronJob, ours or the fork's. List the operator's namespace only.
+
+    Returns:
+        The state; None for what is readable and not named as ours are: another kind of object, or another name.
 
     Raises:
         KopiaMaintError: What cannot be understood and cannot be ignored: the CronJob
             should stay as it is until somebody has looked at it.
     """
-    manifest = _read(cron_job)
-    _check_cron_job(manifest)
-    metadata = manifest.mapping("metadata")
-    labels, annotations = metadata.mapping("labels"), metadata.mapping("annotations")
-    repository_hash = _repository_hash(metadata, labels)
+    found = _ours(an_object(cron_job))
+    if found is None:
+        return None
+    repository_hash, manifest, labels, annotations = found
     owner = None
     for keys in (annotations, labels):
         if owner is None and keys.members.get(OWNER_KEY) not in (None, ""):
             owner = keys.read(OWNER_KEY, check_name, "namespace", "namespace")
-    claims, about = _claims_from(annotations)
-    return CronJobState(
-        repository_hash,
-        _established(manifest),
-        owner,
-        claims,
-        _conflict_from(annotations, about),
-        _ignoring(check_name, annotations.members.get(CONFIG_ANNOTATION), "name", "repository"),
-    )
+    claims, policy = _claims_from(annotations)
+    secret_name = attempt(check_name, annotations.members.get(SECRET_ANNOTATION), "name", "")
+    with at(joined(annotations.path, CLAIMS_ANNOTATION)):
+        return CronJobState(repository_hash, _established(manifest), owner, claims, policy, secret_name)
 
 
-def _check_cron_job(manifest: _Reader) -> None:
-    for key, known in (("kind", "CronJob"), ("apiVersion", "batch/v1")):
-        if manifest.string(key) not in (None, known):
-            raise InvalidManifest(f"{shown(manifest.members[key])} is not known, only {known} is", path=key)
+def _ours(manifest: Fields) -> tuple[str, Fields, Fields, Fields] | None:
+    """Return the hash of a maintenance CronJob, its fields, labels and annotations; None for any other object."""
+    if manifest.string("kind", variables=False) not in (None, "CronJob"):
+        return None
+    metadata = manifest.mapping("metadata")
+    name = metadata.required("name", variables=False)
+    repository_hash = hash_from(name)
+    if repository_hash is None:
+        return None
+    if manifest.string("apiVersion", variables=False) not in (None, "batch/v1"):
+        raise InvalidManifest(
+            f"{shown(manifest.members['apiVersion'])} is not known, only batch/v1 is", path="apiVersion"
+        )
+    labels, annotations = metadata.mapping("labels"), metadata.mapping("annotations")
+    label = labels.string(HASH_LABEL, variables=False)
+    if label not in (None, repository_hash):
+        message = f"{shown(label)} contradicts the CronJob's name, {name}"
+        raise InvalidManifest(message, path=joined(labels.path, HASH_LABEL))
+    return repository_hash, manifest, labels, annotations
 
 
-def _established(manifest: _Reader) -> Schedule:
+def hash_from(name: str) -> str | None:
+    """Return the repository hash in the name of a maintenance CronJob, None for any other name."""
+    if not name.startswith(CRON_JOB_PREFIX):
+        return None
+    return attempt(check_name, name[len(CRON_JOB_PREFIX) :], "repository hash", "")
+
+
+def _established(manifest: Fields) -> Schedule:
     return manifest.mapping("spec").read("schedule", Schedule.parse, variables=False)
 
 
-def _repository_hash(metadata: _Reader, labels: _Reader) -> str:
-    name = metadata.required("name")
-    from_name = name[len(CRON_JOB_PREFIX) :]
-    if not name.startswith(CRON_JOB_PREFIX) or _ignoring(check_name, from_name, "repository hash", "") is None:
-        raise InvalidManifest(
-            f"{shown(name)} is not a maintenance CronJob's name, {CRON_JOB_PREFIX} and 16 hexadecimal digits",
-            path="metadata.name",
-        )
-    label = labels.string(HASH_LABEL)
-    if label not in (None, from_name):
-        raise InvalidManifest(f"{shown(label)} contradicts the CronJob's name, {name}", path=labels.at(HASH_LABEL))
-    return from_name
-
-
-def _conflict_from(annotations: _Reader, about: SourceRef | None) -> Conflict | None:
-    text = annotations.members.get(CONFLICT_ANNOTATION)
-    conflict = None if text is None else _ignoring(Conflict.parse, text)
-    if conflict is None or about is None or about.namespace != conflict.namespace:
-        return conflict
-    return evolve(conflict, name=about.name)
-
-
-def _claims_from(annotations: _Reader) -> tuple[Claims, SourceRef | None]:
-    """Return the claims, and which source the latest conflict is about."""
+def _claims_from(annotations: Fields) -> tuple[Claims, str | None]:
+    """Return the claims, and the name of the policy that rejects the marked ones."""
     text = annotations.string(CLAIMS_ANNOTATION, variables=False)
-    return (Claims(), None) if text is None else _within(annotations.at(CLAIMS_ANNOTATION), _parse_claims, text)
+    if text is None:
+        return Claims(), None
+    with at(joined(annotations.path, CLAIMS_ANNOTATION)):
+        return _parse_claims(text)
 
 
-def _parse_claims(text: str) -> tuple[Claims, SourceRef | None]:
+def _parse_claims(text: str) -> tuple[Claims, str | None]:
     if len(text) > ANNOTATIONS_LIMIT:
         raise InvalidManifest(f"has {len(text)} characters, Kubernetes allows {ANNOTATIONS_LIMIT}")
     try:
@@ -242,36 +251,33 @@ def _parse_claims(text: str) -> tuple[Claims, SourceRef | None]:
         raise InvalidManifest("is damaged: not an object with a version")
     if document["version"] != _CLAIMS_VERSION:
         raise InvalidManifest(f"has version {shown(str(document['version']))}, only {_CLAIMS_VERSION} is known")
-    by_namespace, about = document.get("claims"), document.get("latestConflict")
-    if document.keys() - {"version", "claims", "latestConflict"} or not isinstance(by_namespace, dict):
-        raise InvalidManifest("is damaged: it must have version, claims, and latestConflict or not")
+    by_namespace, policy = document.get("claims"), document.get("policy")
+    if document.keys() - {"version", "claims", "policy"} or not isinstance(by_namespace, dict):
+        raise InvalidManifest("is damaged: it must have version, claims, and policy or not")
+    if "policy" in document:
+        policy = check_name(policy, "policy", "policy")
     claims = {}
-    for namespace, by_name in by_namespace.items():
+    for namespace, members in by_namespace.items():
         check_name(namespace, "namespace", "namespace")
-        if not isinstance(by_name, dict):
-            raise InvalidManifest("is damaged: it must be an object", path=f"claims.{namespace}")
-        for name, claim in by_name.items():
-            source = SourceRef(namespace, name)
-            try:
-                claims[source] = _parse_claim(claim)
-            except KopiaMaintError as error:
-                error.within(f"claims[{source}]")
-                raise
-    return Claims(claims), None if about is None else _within("latestConflict", _parse_source, about)
+        with at(joined("claims", namespace)):
+            if not isinstance(members, dict):
+                raise InvalidManifest("is damaged: it must be an object")
+            for name, claim in members.items():
+                source = SourceRef(namespace, name)
+                with at(name):
+                    claims[source] = _parse_claim(claim)
+    return Claims(claims), policy
 
 
 def _parse_claim(claim: object) -> Claim:
-    if not isinstance(claim, list) or len(claim) != 2 or not isinstance(claim[1], str):
-        raise InvalidManifest('is damaged: it must be [SCHEDULE or null, "TIME"]')
-    schedule, since = claim
-    return Claim(None if schedule is None else Schedule.parse(schedule), parse_time(since))
-
-
-def _parse_source(text: object) -> SourceRef:
-    if not isinstance(text, str):
-        raise InvalidManifest(f"is damaged: it must be NAMESPACE/NAME, not {shown(text)}")
-    namespace, _, name = text.partition("/")
-    return SourceRef(namespace, name)
+    if (
+        not isinstance(claim, list)
+        or not (len(claim) == 2 or claim[2:] == ["rejected"])
+        or not isinstance(claim[1], str)
+    ):
+        raise InvalidManifest('is damaged: it must be [SCHEDULE or null, "TIME"], and "rejected" or not')
+    schedule, since, *mark = claim
+    return Claim(None if schedule is None else Schedule.parse(schedule), parse_time(since), bool(mark))
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -284,7 +290,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 _CLAIMS = json.JSONDecoder(object_pairs_hook=_without_duplicates)
 
 
-# --- the state, written ------------------------------------------------------
+# --- the state, written ----------------------------------------------------------
 
 
 def manifest_from_state(
@@ -304,28 +310,27 @@ def manifest_from_state(
         StateTooLarge: The claims do not fit into the annotations of one object.
         InvalidManifest: The template is not a CronJob.
     """
-    if not isinstance(state, CronJobState):
-        raise InvalidValue(f"state must be a CronJobState, not {shown(state)}")
-    manifest = {"apiVersion": "batch/v1", "kind": "CronJob", **_plain(_read(template).members)}
-    reader = _Reader(manifest)
-    _check_cron_job(reader)
-    metadata = reader.mapping("metadata")
+    expect(state, CronJobState, "state")
+    expect(template, Mapping, "template", "pass a CronJob as a mapping, {} for none")  # type: ignore[type-abstract]
+    manifest = {"apiVersion": "batch/v1", "kind": "CronJob", **plain(template)}
+    fields = Fields(manifest)
+    for key, known in (("kind", "CronJob"), ("apiVersion", "batch/v1")):
+        if fields.string(key) != known:
+            raise InvalidManifest(f"{shown(manifest[key])} is not known, only {known} is", path=key)
+    metadata, _ = fields.mapping("metadata"), fields.mapping("spec")
     present = metadata.string("namespace")
     namespace = operator_namespace or present or DEFAULT_OPERATOR_NAMESPACE
     check_name(namespace, "namespace", "operator_namespace" if operator_namespace else "metadata.namespace")
-    labels, annotations, _ = metadata.mapping("labels"), metadata.mapping("annotations"), reader.mapping("spec")
+    foreign: dict[str, Any] = {}
     if (metadata.members.get("name"), present or namespace) != (state.cron_job_name, namespace):
-        foreign = {"metadata": {**dict.fromkeys(_SERVER_FIELDS), "annotations": dict.fromkeys(_OTHERS_ANNOTATIONS)}}
-        manifest = merge_patch(manifest, {"status": None, **foreign})
-        annotations = _Reader(manifest).mapping("metadata").mapping("annotations")
-    changed_labels, changed_annotations = _changes(state, labels, annotations)
-    ours = {
-        "name": state.cron_job_name,
-        "namespace": namespace,
-        "labels": changed_labels,
-        "annotations": changed_annotations,
-    }
-    written: dict[str, Any] = merge_patch(manifest, {"metadata": ours, "spec": {"schedule": state.schedule.text}})
+        manifest.pop("status", None)
+        foreign = dict.fromkeys(_SERVER_FIELDS)
+    labels, annotations = _owned(state, metadata.mapping("labels").members)
+    _check_size(state, {**metadata.mapping("annotations").members, **annotations})
+    ours = {"name": state.cron_job_name, "namespace": namespace, "labels": labels, "annotations": annotations}
+    written: dict[str, Any] = merge_patch(
+        manifest, {"metadata": {**foreign, **ours}, "spec": {"schedule": state.schedule.text}}
+    )
     return written
 
 
@@ -340,55 +345,35 @@ def patch_from_state(state: CronJobState, manifest: Mapping[str, Any]) -> dict[s
         The patch; None: there is nothing to write.
 
     Raises:
-        RepositoryMismatch: The manifest is another repository's CronJob.
+        RepositoryMismatch: The manifest is another repository's CronJob, or none.
         StateTooLarge: The claims do not fit into the annotations of one object.
         KopiaMaintError: The manifest cannot be read, and should stay as it is.
     """
-    reader = _read(manifest)
-    _check_cron_job(reader)
-    metadata = reader.mapping("metadata")
-    name = metadata.required("name")
-    if name != state.cron_job_name:
-        raise RepositoryMismatch(f"{shown(name)} is not {state.cron_job_name}", path="metadata.name")
-    labels, annotations = metadata.mapping("labels"), metadata.mapping("annotations")
-    _repository_hash(metadata, labels)
-    patch: dict[str, Any] = {}
-    for key, changes in zip(("labels", "annotations"), _changes(state, labels, annotations)):
-        if changes:
-            patch.setdefault("metadata", {})[key] = changes
-    if _established(reader) != state.schedule:
-        patch["spec"] = {"schedule": state.schedule.text}
-    if patch and metadata.members.get("resourceVersion") is not None:
-        patch.setdefault("metadata", {})["resourceVersion"] = metadata.members["resourceVersion"]
-    return patch or None
-
-
-def merge_patch(target: Any, patch: Any) -> Any:
-    """Apply a JSON merge patch as RFC 7386 says, without changing *target*."""
-    if not isinstance(patch, Mapping):
-        return patch
-    merged = dict(target) if isinstance(target, Mapping) else {}
-    for key, value in patch.items():
-        if value is None:
-            merged.pop(key, None)
-        else:
-            merged[key] = merge_patch(merged.get(key), value)
-    return merged
-
-
-def _changes(
-    state: CronJobState, labels: _Reader, annotations: _Reader
-) -> tuple[dict[str, str | None], dict[str, str | None]]:
-    """Return which labels and annotations have to change, None for those that must go."""
+    expect(state, CronJobState, "state")
+    found = _ours(an_object(manifest))
+    if found is None or found[0] != state.repository_hash:
+        raise RepositoryMismatch(f"this is not the CronJob {state.cron_job_name}", path="metadata.name")
+    _, cron_job, labels, annotations = found
     wanted_labels, wanted_annotations = _owned(state, labels.members)
-    if annotations.members.get(CLAIMS_ANNOTATION) not in (None, wanted_annotations[CLAIMS_ANNOTATION]):
-        conflict = state.latest_conflict
-        if _claims_from(annotations) == (state.claims, conflict and conflict.source):  # another layout of the same
-            del wanted_annotations[CLAIMS_ANNOTATION]
-    changes = _difference(labels.members, wanted_labels), _difference(annotations.members, wanted_annotations)
-    if changes[1]:
-        _check_size(state, {**annotations.members, **changes[1]})
-    return changes
+    written = annotations.members.get(CLAIMS_ANNOTATION)
+    if written not in (None, wanted_annotations[CLAIMS_ANNOTATION]) and _claims_from(annotations) == (
+        state.claims,
+        state.policy,
+    ):
+        del wanted_annotations[CLAIMS_ANNOTATION]  # another layout of the same
+    metadata: dict[str, Any] = {}
+    for key, present, wanted in (("labels", labels, wanted_labels), ("annotations", annotations, wanted_annotations)):
+        if changes := {name: value for name, value in wanted.items() if present.members.get(name) != value}:
+            metadata[key] = changes
+    if "annotations" in metadata:
+        _check_size(state, {**annotations.members, **metadata["annotations"]})
+    patch: dict[str, Any] = {"metadata": metadata} if metadata else {}
+    if _established(cron_job) != state.schedule:
+        patch["spec"] = {"schedule": state.schedule.text}
+    version = cron_job.mapping("metadata").members.get("resourceVersion")
+    if patch and version is not None:
+        patch.setdefault("metadata", metadata)["resourceVersion"] = version
+    return patch or None
 
 
 def _owned(state: CronJobState, labels: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, str | None]]:
@@ -404,34 +389,33 @@ def _owned(state: CronJobState, labels: Mapping[str, Any]) -> tuple[dict[str, st
     }
     wanted_annotations: dict[str, str | None] = {
         OWNER_KEY: state.owner,
+        SECRET_ANNOTATION: state.secret_name,
         CONFLICT_ANNOTATION: None if conflict is None else conflict.message,
         CLAIMS_ANNOTATION: _render_claims(state),
     }
-    if state.repository_name is not None:
-        wanted_annotations[CONFIG_ANNOTATION] = state.repository_name
     return wanted_labels, wanted_annotations
-
-
-def _difference(present: Mapping[str, Any], wanted: Mapping[str, str | None]) -> dict[str, str | None]:
-    return {key: value for key, value in wanted.items() if present.get(key) != value}
 
 
 def _render_claims(state: CronJobState) -> str:
     """Write the claims as sorted JSON, one source a line, so that ``kubectl describe`` shows a list."""
-    about = state.latest_conflict and state.latest_conflict.source
-    latest = f'"latestConflict":"{about}",' if about else ""
+    policy = "" if state.policy is None else f'"policy":"{state.policy}",'
     blocks = [f'"{namespace}":{{\n' + ",\n".join(lines) + "}" for namespace, lines in _claim_lines(state).items()]
-    return f'{{"version":{_CLAIMS_VERSION},{latest}"claims":{{\n' + ",\n".join(blocks) + "}}"
+    return f'{{"version":{_CLAIMS_VERSION},{policy}"claims":{{\n' + ",\n".join(blocks) + "}}"
 
 
 def _claim_lines(state: CronJobState) -> dict[str, list[str]]:
     """Return the claims of each namespace, a line for each source."""
     by_namespace: dict[str, list[str]] = {}
-    for source, claim in sorted(state.claims.items(), key=lambda item: (item[0].namespace, item[0].name)):
+    for source in sorted(state.claims, key=by_name):
+        claim = state.claims[source]
         schedule = "null" if claim.schedule is None else _quoted(claim.schedule.text)
-        line = f'"{source.name}":[{schedule},"{format_time(claim.since)}"]'
+        mark = ',"rejected"' if claim.rejected else ""
+        line = f'"{source.name}":[{schedule},"{format_time(claim.since)}"{mark}]'
         by_namespace.setdefault(source.namespace, []).append(line)
     return by_namespace
+
+
+_quoted = json.JSONEncoder().encode
 
 
 def _check_size(state: CronJobState, annotations: Mapping[str, Any]) -> None:
@@ -452,116 +436,3 @@ def _check_size(state: CronJobState, annotations: Mapping[str, Any]) -> None:
         f" Kubernetes allows {ANNOTATIONS_LIMIT}; {blame}",
         path="metadata.annotations",
     )
-
-
-# --- reading one field -------------------------------------------------------
-
-
-_ABSENT: Mapping[str, Any] = {}
-
-
-def _read(manifest: Mapping[str, Any]) -> _Reader:
-    if not isinstance(manifest, Mapping):
-        raise InvalidManifest(f"a manifest must be a mapping, not {shown(manifest)}")
-    return _Reader(manifest)
-
-
-class _Reader:
-    """
-    A mapping inside a manifest that knows where it stands: every refusal has the field's path.
-
-    An absent or null mapping reads as an empty one, ``_ABSENT``.
-    """
-
-    __slots__ = ("members", "path")
-
-    def __init__(self, members: Mapping[str, Any], path: str = "") -> None:
-        self.members = members
-        self.path = path
-
-    def at(self, key: str) -> str:
-        if "/" in key:
-            return f"{self.path}[{key}]"
-        return f"{self.path}.{key}" if self.path else key
-
-    def get(self, key: str, kind: type | tuple[type, ...], article: str) -> Any:
-        """Return a member, None where it is absent or null, if it is of this type."""
-        value = self.members.get(key)
-        if value is not None and (not isinstance(value, kind) or kind is int and isinstance(value, bool)):
-            raise InvalidManifest(f"must be {article}, not {shown(value)}", path=self.at(key))
-        return value
-
-    def mapping(self, key: str) -> _Reader:
-        value = self.get(key, (dict, Mapping), "a mapping")
-        return _Reader(_ABSENT if value is None else value, self.at(key))
-
-    def string(self, key: str, *, variables: bool = True) -> str | None:
-        value: str | None = self.get(key, str, "a string")
-        if variables and value is not None and "${" in value:
-            raise InvalidManifest(
-                f"{shown(value)} holds a variable that was not substituted:"
-                " give the rendered manifests, as 'kustomize build' with 'flux envsubst' or the cluster have them",
-                path=self.at(key),
-            )
-        return value
-
-    def required(self, key: str, *, variables: bool = True) -> str:
-        value = self.string(key, variables=variables)
-        if not value:
-            raise InvalidManifest("is missing", path=self.at(key))
-        return value
-
-    def read(self, key: str, convert: Callable[..., T], *args: object, variables: bool = True) -> T:
-        """Return what *convert* makes of a member that must be there."""
-        value = self.required(key, variables=variables)
-        try:
-            return convert(value, *args)
-        except KopiaMaintError as error:
-            error.within(self.at(key))
-            raise
-
-
-def _within(path: str, read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call *read*, and put *path* in front of the path of the error that it may raise."""
-    try:
-        return read(*args, **kwargs)
-    except KopiaMaintError as error:
-        error.within(path)
-        raise
-
-
-def _ignoring(read: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
-    """Call *read*, and return None for text that it cannot read and that is not ours to complain about."""
-    try:
-        return read(*args, **kwargs)
-    except KopiaMaintError:
-        return None
-
-
-def is_deep(value: Any) -> bool:
-    """Return whether a JSON value nests more than ``MAX_DEPTH`` deep, on every interpreter the same."""
-    level = [value]
-    for _ in range(MAX_DEPTH):
-        members = (it.values() if isinstance(it, dict) else it for it in level if isinstance(it, (dict, list)))
-        level = [member for it in members for member in it]
-    return bool(level)
-
-
-def _plain(value: Any) -> Any:
-    """Copy a manifest of any mappings and sequences into dicts and lists; what is shared stays shared."""
-    copies: dict[int, Any] = {}
-
-    def copy(value: Any) -> Any:
-        if not isinstance(value, (Mapping, Sequence)) or isinstance(value, (str, bytes)):
-            return value
-        if id(value) not in copies:
-            if isinstance(value, Mapping):
-                copies[id(value)] = {key: copy(member) for key, member in value.items()}
-            else:
-                copies[id(value)] = [copy(member) for member in value]
-        return copies[id(value)]
-
-    try:
-        return copy(value)
-    except RecursionError:
-        raise InvalidManifest("the manifest is nested too deeply") from None

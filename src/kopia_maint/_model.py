@@ -1,21 +1,17 @@
 """What are the things that the decision is about? Values: checked when built, never changed."""
 
-from __future__ import annotations
-
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timezone
-from enum import Enum
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from json import dumps
 from typing import Any, TypeVar
 
 from attrs import Attribute, field, frozen
-from attrs.converters import optional
 
-from ._errors import InvalidSchedule, InvalidValue, shown
-from ._schedule import DEFAULT_SCHEDULE, Schedule
+from ._errors import InvalidSchedule, InvalidValue, expect, shown
+from ._schedule import Schedule
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -32,39 +28,33 @@ _KINDS_OF_NAME = {
     "repository hash": (16, re.compile(r"[0-9a-f]{16}"), "16 hexadecimal digits"),
 }
 _RFC3339 = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?([Zz]|[+-][0-9]{2}:[0-9]{2})"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.[0-9]+)?"
+    r"([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
-_CONFLICT = re.compile(
-    r"(?:Last conflict: )?Schedule '?(.+?)'? requested from namespace '?([^' ]+)'? at ([^ ()]+)"
-    r"(?: \(rejected(?: - ([^ ()]+) strategy)?\))?"
-)
-_CONFLICT_LENGTH = 1024
 
 
 def check_name(value: object, kind: str, what: str) -> str:
     """Return *value* if Kubernetes would accept it as this kind of name, raise InvalidValue otherwise."""
     length, pattern, allowed = _KINDS_OF_NAME[kind]
-    if type(value) is not str:
-        if not isinstance(value, str):
-            raise InvalidValue(f"{what} must be a string, not {shown(value)}")
-        value = str.__str__(value)
-    if not value or len(value) > length or not pattern.fullmatch(value):
-        raise InvalidValue(f"{what} {shown(value)} is not valid: 1 to {length} characters, {allowed}")
-    return value
+    if not isinstance(value, str):
+        raise InvalidValue(f"{what} must be a string, not {shown(value)}")
+    text = str.__str__(value)  # of a subclass, an enumeration's member say, the characters only
+    if not text or len(text) > length or not pattern.fullmatch(text):
+        raise InvalidValue(f"{what} {shown(text)} is not valid: 1 to {length} characters, {allowed}")
+    return text
 
 
-def utc_seconds(value: datetime) -> datetime:
+def utc_seconds(value: datetime, what: str = "a time") -> datetime:
     """Return an aware datetime in UTC, cut to whole seconds, raise InvalidValue for anything else."""
     if type(value) is datetime and value.tzinfo is timezone.utc:
         return value.replace(microsecond=0) if value.microsecond else value
-    if not isinstance(value, datetime):
-        raise InvalidValue(f"a time must be a datetime, not {shown(value)}")
+    expect(value, datetime, what)
     if value.utcoffset() is None:
-        raise InvalidValue("a time must be aware: a naive datetime does not say which instant it is")
+        raise InvalidValue(f"{what} must be aware: a naive datetime does not say which instant it is")
     try:
         utc = value.astimezone(timezone.utc)
     except OverflowError:
-        raise InvalidValue("a time must be within the years 1 to 9999 in UTC") from None
+        raise InvalidValue(f"{what} must be within the years 1 to 9999 in UTC") from None
     return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, tzinfo=timezone.utc)
 
 
@@ -92,8 +82,6 @@ def _refuse(*_: object, **__: object) -> Any:
 class FrozenMapping(dict[K, V]):
     """A dict that cannot be changed: what the values keep their mappings in."""
 
-    __slots__ = ()
-
     __setitem__: Any = _refuse
     __delitem__: Any = _refuse
     __ior__: Any = _refuse
@@ -114,10 +102,9 @@ class FrozenMapping(dict[K, V]):
 
 
 def _is(kind: type, *, optional: bool = False) -> Any:
-    def check(_: object, attribute: Attribute[Any], value: object) -> None:
+    def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
         if not isinstance(value, kind) and not (optional and value is None):
-            or_none = " or None" if optional else ""
-            raise InvalidValue(f"{attribute.name} must be a {kind.__name__}{or_none}, not {shown(value)}")
+            expect(value, kind, attribute.name)
 
     return check
 
@@ -140,16 +127,20 @@ def _name(value: str) -> str:
     return check_name(value, "name", "name")
 
 
-def _repository(value: str) -> str:
-    return check_name(value, "name", "repository")
+def _secret_name(value: str) -> str:
+    return check_name(value, "name", "secret_name")
 
 
-def _name_or_none(value: str | None) -> str | None:
-    return None if value is None else check_name(value, "name", "name")
+def _secret_name_or_none(value: str | None) -> str | None:
+    return None if value is None else check_name(value, "name", "secret_name")
 
 
-def _name_or_empty(value: str) -> str:
-    return "" if value == "" else check_name(value, "name", "name")
+def _secret_name_or_empty(value: str) -> str:
+    return "" if value == "" else check_name(value, "name", "secret_name")
+
+
+def _config_map_name_or_empty(value: str) -> str:
+    return "" if value == "" else check_name(value, "name", "config_map_name")
 
 
 def _key_or_empty(value: str) -> str:
@@ -160,8 +151,25 @@ def _policy(value: str) -> str:
     return check_name(value, "policy", "policy")
 
 
+def _policy_or_none(value: str | None) -> str | None:
+    return None if value is None else check_name(value, "policy", "policy")
+
+
 def _hash(value: str) -> str:
-    return check_name(value, "repository hash", "repository hash")
+    return check_name(value, "repository hash", "repository_hash")
+
+
+def _since(value: datetime) -> datetime:
+    return utc_seconds(value, "since")
+
+
+def _created_at(value: datetime | None) -> datetime | None:
+    return None if value is None else utc_seconds(value, "created_at")
+
+
+def _fires(schedule: Schedule | None) -> None:
+    if schedule is not None and schedule.never_fires:
+        raise InvalidSchedule(f"the schedule {shown(schedule.text)} never fires", code="never-fires")
 
 
 # --- what a tenant asks for ------------------------------------------------------
@@ -178,8 +186,8 @@ class CustomCA:
         key: The key inside the Secret or ConfigMap.
     """
 
-    secret_name: str = field(default="", converter=_name_or_empty)
-    config_map_name: str = field(default="", converter=_name_or_empty)
+    secret_name: str = field(default="", converter=_secret_name_or_empty)
+    config_map_name: str = field(default="", converter=_config_map_name_or_empty)
     key: str = field(default="", converter=_key_or_empty)
 
 
@@ -193,7 +201,7 @@ class Repository:
         custom_ca: The CA configuration.
     """
 
-    secret_name: str = field(converter=_repository)
+    secret_name: str = field(converter=_secret_name)
     custom_ca: CustomCA = field(default=CustomCA(), validator=_is(CustomCA))
 
     @cached_property
@@ -231,7 +239,7 @@ class SourceRequest:
         repository: The repository it writes to.
         schedule: The maintenance schedule it wants; None: no preference.
         enabled: Whether it takes part at all.
-        created_at: When the source was created, if known; it orders ``reconcile``.
+        created_at: When the source was created, if known; it orders :func:`reconcile`.
 
     Raises:
         InvalidSchedule: With code ``never-fires``, for a schedule that matches no date:
@@ -242,11 +250,10 @@ class SourceRequest:
     repository: Repository = field(validator=_is(Repository))
     schedule: Schedule | None = field(default=None, validator=_is(Schedule, optional=True))
     enabled: bool = field(default=True, validator=_is(bool))
-    created_at: datetime | None = field(default=None, converter=optional(utc_seconds))
+    created_at: datetime | None = field(default=None, converter=_created_at)
 
     def __attrs_post_init__(self) -> None:
-        if self.schedule is not None and self.schedule.never_fires:
-            raise InvalidSchedule(f"the schedule {shown(self.schedule.text)} never fires", code="never-fires")
+        _fires(self.schedule)
 
 
 # --- what is stored --------------------------------------------------------------
@@ -259,11 +266,23 @@ class Claim:
 
     Attributes:
         schedule: The wanted schedule; None: no preference.
-        since: When it first asked for this (UTC, whole seconds).
+        since: When the source first asked for this (UTC, whole seconds).
+        rejected: Whether the last decision marked it: it asks for another schedule
+            than the established one, and the policy does not permit that.
+
+    Raises:
+        InvalidValue: A claim without a preference is marked.
+        InvalidSchedule: The schedule never fires.
     """
 
     schedule: Schedule | None = field(validator=_is(Schedule, optional=True))
-    since: datetime = field(converter=utc_seconds)
+    since: datetime = field(converter=_since)
+    rejected: bool = field(default=False, validator=_is(bool))
+
+    def __attrs_post_init__(self) -> None:
+        _fires(self.schedule)
+        if self.rejected and self.schedule is None:
+            raise InvalidValue("a claim without a preference cannot be rejected: leave rejected out")
 
 
 @frozen(kw_only=True)
@@ -272,23 +291,23 @@ class Conflict:
     The record of a rejected claim.
 
     Attributes:
-        namespace: The namespace that asked.
-        schedule: What it asked for, and does not get.
-        since: When it first asked for this (UTC, whole seconds).
-        name: The source's name; None where only an annotation is known.
-        policy: The name of the policy that rejected it.
+        namespace: The namespace of the source that asked.
+        name: Its name.
+        schedule: The schedule that it asked for.
+        since: When it first asked for it (UTC, whole seconds).
+        policy: The name of the policy that does not permit it.
     """
 
     namespace: str = field(converter=_namespace)
+    name: str = field(converter=_name)
     schedule: Schedule = field(validator=_is(Schedule))
-    since: datetime = field(converter=utc_seconds)
-    name: str | None = field(default=None, converter=_name_or_none)
-    policy: str = field(default="first-wins", converter=_policy)
+    since: datetime = field(converter=_since)
+    policy: str = field(converter=_policy)
 
     @property
-    def source(self) -> SourceRef | None:
-        """Who asked, where its name is known."""
-        return None if self.name is None else SourceRef(self.namespace, self.name)
+    def source(self) -> SourceRef:
+        """Whose claim it is."""
+        return SourceRef(self.namespace, self.name)
 
     @property
     def message(self) -> str:
@@ -298,43 +317,43 @@ class Conflict:
             f" at {format_time(self.since)} (rejected - {self.policy} strategy)"
         )
 
-    @classmethod
-    def parse(cls, text: str) -> Conflict:
-        """
-        Read the annotation's text, tolerantly: broken lines, no quotes and no closing clause are fine.
-
-        Raises:
-            InvalidValue: The text is none of the forms that releases have written.
-        """
-        if not isinstance(text, str):
-            raise InvalidValue(f"a conflict's text must be a string, not {shown(text)}")
-        found = _CONFLICT.fullmatch(" ".join(text.split())) if len(text) <= _CONFLICT_LENGTH else None
-        if found is None:
-            raise InvalidValue(f'{shown(text)} is not the record of a conflict, such as "Last conflict: Schedule …"')
-        schedule, namespace, since, policy = found.groups()
-        return cls(
-            namespace=namespace,
-            schedule=Schedule.parse(schedule),
-            since=parse_time(since),
-            policy=policy or "first-wins",
-        )
-
 
 class Claims(FrozenMapping[SourceRef, Claim]):
-    """Claims that have been checked."""
+    """The claims of one repository, checked, and what follows from them: computed once, when first asked for."""
 
-    __slots__ = ()
+    @cached_property
+    def namespaces(self) -> frozenset[str]:
+        """The namespaces that have a claim."""
+        return frozenset(source.namespace for source in self)
+
+    @cached_property
+    def preferences(self) -> Mapping[Schedule, int]:
+        """Each wanted schedule, and how many claims want it."""
+        counts: dict[Schedule, int] = {}
+        for claim in self.values():
+            if claim.schedule is not None:
+                counts[claim.schedule] = counts.get(claim.schedule, 0) + 1
+        return FrozenMapping(counts)
+
+    @cached_property
+    def rejected(self) -> frozenset[SourceRef]:
+        """The sources whose claims are marked."""
+        return frozenset(source for source, claim in self.items() if claim.rejected)
 
 
 def _claims(claims: Mapping[SourceRef, Claim]) -> Claims:
     if isinstance(claims, Claims):
         return claims
-    if not isinstance(claims, Mapping):
-        raise InvalidValue(f"claims must be a mapping from SourceRef to Claim, not {shown(claims)}")
+    expect(claims, Mapping, "claims", "pass a mapping from SourceRef to Claim")  # type: ignore[type-abstract]
     for source, claim in claims.items():
-        if not isinstance(source, SourceRef) or not isinstance(claim, Claim):
-            raise InvalidValue(f"claims must map SourceRef to Claim, not {shown(source)} to {shown(claim)}")
+        expect(source, SourceRef, "a key of claims")
+        expect(claim, Claim, "a value of claims")
     return Claims(claims)
+
+
+def by_name(source: SourceRef) -> tuple[str, str]:
+    """Sort as sources do, without the cost of comparing objects."""
+    return source.namespace, source.name
 
 
 @frozen
@@ -347,168 +366,82 @@ class CronJobState:
         schedule: The established schedule.
         owner: The namespace whose word counts under first-wins; None: unknown.
         claims: What each source last asked for.
-        latest_conflict: The outstanding rejected claim with the latest ``since``, if any.
-        repository_name: The name of the repository's Secret, when known.
+        policy: The name of the policy that rejects the marked claims; None where no claim is marked.
+        secret_name: The name of the repository's Secret, where it is known.
+
+    Raises:
+        InvalidValue: A claim is marked and *policy* is None, or the other way round.
     """
 
     repository_hash: str = field(converter=_hash)
     schedule: Schedule = field(validator=_is(Schedule))
     owner: str | None = field(converter=_owner)
-    claims: Mapping[SourceRef, Claim] = field(converter=_claims)
-    latest_conflict: Conflict | None = field(default=None, validator=_is(Conflict, optional=True))
-    repository_name: str | None = field(default=None, converter=_name_or_none)
+    claims: Claims = field(converter=_claims)
+    policy: str | None = field(default=None, converter=_policy_or_none)
+    secret_name: str | None = field(default=None, converter=_secret_name_or_none)
+
+    def __attrs_post_init__(self) -> None:
+        if bool(self.claims.rejected) is (self.policy is None):
+            raise InvalidValue("policy must name the policy that rejects the marked claims, and be None without any")
 
     @property
     def cron_job_name(self) -> str:
         """The CronJob's name."""
         return CRON_JOB_PREFIX + self.repository_hash
 
-    @cached_property
+    @property
     def namespaces(self) -> frozenset[str]:
         """The namespaces that have a claim."""
-        return frozenset(source.namespace for source in self.claims)
+        return self.claims.namespaces
 
     @property
     def orphaned(self) -> bool:
-        """Whether the owner has no claim any more: its schedule persists until somebody hands over."""
+        """Whether the owner has no claim any more: its schedule persists until an administrator hands over."""
         return self.owner is not None and self.owner not in self.namespaces
 
-    @cached_property
+    @property
     def preferences(self) -> Mapping[Schedule, int]:
         """Each wanted schedule, and how many claims want it. Claims without a preference do not count."""
-        return FrozenMapping(count_preferences(self.claims.values()))
+        return self.claims.preferences
 
-
-def count_preferences(claims: Iterable[Claim]) -> dict[Schedule, int]:
-    """Count how many *claims* want each schedule."""
-    counts: dict[Schedule, int] = {}
-    for claim in claims:
-        if claim.schedule is not None:
-            counts[claim.schedule] = counts.get(claim.schedule, 0) + 1
-    return counts
-
-
-# --- what is decided -------------------------------------------------------------
-
-
-class Verdict(Enum):
-    """What became of a request."""
-
-    ESTABLISHED = "established"
-    AGREED = "agreed"
-    SUPERSEDED = "superseded"
-    REJECTED = "rejected"
-    DISABLED = "disabled"
-
-
-class Action(Enum):
-    """What became of the state."""
-
-    CREATE = "create"
-    UPDATE = "update"
-    DELETE = "delete"
-    NONE = "none"
-
-
-class _Decision:
-    """What both kinds of decision can tell from the state before and after."""
-
-    __slots__ = ()
-    current: CronJobState | None
-    desired: CronJobState | None
+    @cached_property
+    def dissenters(self) -> tuple[SourceRef, ...]:
+        """The sources whose claims ask for another schedule than the established one: what a policy is asked about."""
+        established = self.schedule
+        wanted = ((source, claim.schedule) for source, claim in self.claims.items())
+        return tuple(it for it, schedule in wanted if schedule is not None and schedule != established)
 
     @property
-    def action(self) -> Action:
-        """What became of the state. Whether the cluster needs a write is the patch's to say."""
-        if self.current is self.desired or self.current == self.desired:
-            return Action.NONE
-        if self.current is None:
-            return Action.CREATE
-        return Action.DELETE if self.desired is None else Action.UPDATE
+    def conflicts(self) -> tuple[Conflict, ...]:
+        """The record of each marked claim, ordered by source."""
+        return tuple(map(self.conflict_of, sorted(self.claims.rejected, key=by_name)))
 
     @property
-    def changed(self) -> bool:
-        """Whether the desired state differs from the current one."""
-        return self.action is not Action.NONE
+    def latest_conflict(self) -> Conflict | None:
+        """The conflict with the latest ``since`` (of one instant: the last by namespace and name), if there is any."""
+        marked = self.claims.rejected
+        return self.conflict_of(max(marked, key=self.latest)) if marked else None
 
-
-@frozen(kw_only=True)
-class Resolution(_Decision):
-    """
-    The answer to one request.
-
-    Attributes:
-        request: The request that was decided.
-        current: The state before.
-        desired: The state that should be stored; the current one itself where nothing changed.
-        verdict: What became of the request.
-        conflict: The record of the rejection; there if and only if the verdict is REJECTED.
-    """
-
-    request: SourceRequest
-    current: CronJobState | None
-    desired: CronJobState | None
-    verdict: Verdict
-    conflict: Conflict | None
-
-    @property
-    def explanation(self) -> str:
-        """One sentence to log, or to put into an Event."""
-        request, state = self.request, self.desired
-        asked = "no particular schedule" if request.schedule is None else f"schedule '{request.schedule}'"
-        if self.verdict is Verdict.DISABLED or state is None:
-            return f"{request.source} takes no part in the maintenance of repository {request.repository.secret_name}."
-        stands = f"'{state.schedule}'"
-        if self.verdict is Verdict.ESTABLISHED:
-            default = f" (the default, {DEFAULT_SCHEDULE})" if request.schedule is None else ""
-            return f"{request.source} established the schedule {stands}{default} of {state.cron_job_name}."
-        if self.verdict is Verdict.AGREED:
-            return f"{request.source} asks for {asked} and agrees with {stands} of {state.cron_job_name}."
-        owner = f"owned by namespace {state.owner}" if state.owner else "owned by nobody"
-        if self.verdict is Verdict.SUPERSEDED:
-            return (
-                f"{request.source} asked for {asked} before; {stands} of {state.cron_job_name}"
-                f" ({owner}) was established since and stands until somebody asks for something new."
-            )
-        policy = "" if self.conflict is None else f" under the {self.conflict.policy} policy"
-        return (
-            f"{request.source} asks for {asked}, which is rejected{policy}:"
-            f" {stands} of {state.cron_job_name} ({owner}) stands."
+    def conflict_of(self, source: SourceRef) -> Conflict:
+        """Return the record of this source's marked claim."""
+        claim = self.claims[source]
+        assert claim.schedule is not None and self.policy is not None  # noqa: PT018 - as both values are checked
+        return Conflict(
+            namespace=source.namespace, name=source.name, schedule=claim.schedule, since=claim.since, policy=self.policy
         )
 
+    def latest(self, source: SourceRef) -> tuple[datetime, tuple[str, str]]:
+        """Sort sources by when they asked, then by name: the last one is the latest."""
+        return self.claims[source].since, by_name(source)
 
-def _frozen_verdicts(verdicts: Mapping[SourceRef, Verdict]) -> FrozenMapping[SourceRef, Verdict]:
-    return FrozenMapping(verdicts)
-
-
-@frozen(kw_only=True)
-class Reconciliation(_Decision):
-    """
-    The answer to the whole list of sources of one repository.
-
-    Attributes:
-        current: The state before.
-        desired: The state that should be stored; None: there should be no CronJob.
-        verdicts: How each source stands at the end: AGREED, SUPERSEDED, REJECTED or DISABLED.
-            An unreadable source stands as its claim does, and is absent without one.
-        conflicts: One record for each rejected source, ordered by source.
-        before: The conflicts that stood before this decision: in ``current``, under the same policy.
-    """
-
-    current: CronJobState | None
-    desired: CronJobState | None
-    verdicts: Mapping[SourceRef, Verdict] = field(converter=_frozen_verdicts)
-    conflicts: tuple[Conflict, ...]
-    before: tuple[Conflict, ...] = ()
+    @cached_property
+    def _unmarked(self) -> "CronJobState":
+        claims = {
+            it: Claim(claim.schedule, claim.since) if claim.rejected else claim for it, claim in self.claims.items()
+        }
+        return CronJobState(self.repository_hash, self.schedule, self.owner, Claims(claims), None, self.secret_name)
 
     @property
-    def opened(self) -> tuple[Conflict, ...]:
-        """The conflicts that began with this decision: each deserves one Event."""
-        stood = set(self.before)
-        return tuple(conflict for conflict in self.conflicts if conflict not in stood)
-
-    @property
-    def closed(self) -> tuple[Conflict, ...]:
-        """The conflicts that ended with this decision. One that asks for something else ends, and begins anew."""
-        stand = set(self.conflicts)
-        return tuple(conflict for conflict in self.before if conflict not in stand)
+    def unmarked(self) -> "CronJobState":
+        """The same state without marks, as policies see it."""
+        return self._unmarked if self.claims.rejected else self

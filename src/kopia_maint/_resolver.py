@@ -1,115 +1,117 @@
 """
-Whose schedule stands, and what is recorded of the rest? The decision.
+Which schedule wins, and how is every request that lost recorded? The decision.
 
 Theory of operation. A *claim* is what a source last asked for. A request is
-*news* when its source has no claim, or one that asks for something else; an
-enabled request records its claim when it is news, and only then does time enter
-(``since``). Which rule applies depends on the state, the request, whether it was
-news, and on one question to the policy; ``RULES`` lists them all. Asking again
-for what was asked before is not news and changes nothing, so a controller can
-re-submit every source for ever.
+*news* when its source has no claim, or one that asks for something else. A
+decision is a fold over values: the claims of all requests are recorded first
+(``_recorded``); then one row of ``RULES`` applies to each request that is news, in
+order, and may change the schedule; at last every claim is held against the
+outcome (``_settled``): the row that applies to it, were it submitted once more,
+says how its source stands, and whether the claim is marked as rejected.
 
-``resolve`` applies one request. ``reconcile`` drops the claims of those who are
-gone and applies the rest in canonical order. ``plan`` does that for every
-repository. The latest conflict is derived anew by every decision.
+Asking again for what was asked before is not news and changes nothing, so a
+controller can submit every source again and again.
 """
 
-from __future__ import annotations
-
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import NamedTuple, cast
+from typing import NamedTuple, TypeVar
 
 from attrs import evolve
 
-from ._errors import InvalidValue, RepositoryMismatch, shown
+from ._decision import Decision, Reconciliation, Resolution, Standing, Verdict, standing_of
+from ._errors import InvalidValue, RepositoryMismatch, expect, given
 from ._model import (
+    CRON_JOB_PREFIX,
     Claim,
     Claims,
-    Conflict,
     CronJobState,
     FrozenMapping,
-    Reconciliation,
-    Repository,
-    Resolution,
     SourceRef,
     SourceRequest,
-    Verdict,
+    by_name,
     check_name,
-    count_preferences,
     utc_seconds,
 )
-from ._policy import FirstWins, Policy
+from ._policy import FirstWins, Policy, check_policy, permitted
 from ._schedule import DEFAULT_SCHEDULE, Schedule
 
-_FIRST_WINS = FirstWins()
+T = TypeVar("T")
+
+FIRST_WINS = FirstWins()
 
 
 class Rule(NamedTuple):
     """
-    One row of the table that ``resolve`` follows.
+    One row of the table that every decision looks up.
 
     Attributes:
-        current: The CronJob that stands.
-        request: What the request asks for.
-        verdict: What becomes of it.
-        takes_schedule: Whether its schedule is established (the default, where it has none).
-        takes_ownership: Whether its namespace becomes the owner.
+        another: Whether the claim asks for another schedule than the established one.
+        permits: What the policy answers; None: it is not asked.
+        news: Whether the request is news; None: either.
+        verdict: What becomes of the request.
+        creating: The verdict where the request created the CronJob.
+        takes: Whether the request's schedule becomes the established one.
     """
 
-    current: str
-    request: str
+    another: bool
+    permits: bool | None
+    news: bool | None
     verdict: Verdict
-    takes_schedule: bool
-    takes_ownership: bool
+    creating: Verdict
+    takes: bool
 
 
-# Every enabled request records its claim first, if it is news; a disabled one drops it.
 # fmt: off
-#                    current          request                                       verdict              schedule owner
-CREATES      = Rule("none",          "enabled",                                    Verdict.ESTABLISHED, True,    True)
-STAYS_AWAY   = Rule("none",          "disabled",                                   Verdict.DISABLED,    False,   False)
-WITHDRAWS    = Rule("any",           "disabled",                                   Verdict.DISABLED,    False,   False)
-TAKES_OVER   = Rule("owner unknown", "something else than what stands",            Verdict.ESTABLISHED, True,    True)
-TAKES_UP     = Rule("owner unknown", "no preference, or what stands",              Verdict.AGREED,      False,   True)
-AGREES       = Rule("owner known",   "no preference, or what stands",              Verdict.AGREED,      False,   False)
-REPLACES     = Rule("owner known",   "something else, news, the policy permits",   Verdict.ESTABLISHED, True,    True)
-ASKED_BEFORE = Rule("owner known",   "something else, no news, the policy would",  Verdict.SUPERSEDED,  False,   False)
-REFUSED      = Rule("owner known",   "something else, the policy does not permit", Verdict.REJECTED,    False,   False)
+RULES = (
+    #    another  permits  news   verdict              creating             takes
+    Rule(False,   None,    None,  Verdict.AGREED,      Verdict.ESTABLISHED, False),
+    Rule(True,    True,    True,  Verdict.ESTABLISHED, Verdict.ESTABLISHED, True),
+    Rule(True,    True,    False, Verdict.SUPERSEDED,  Verdict.SUPERSEDED,  False),
+    Rule(True,    False,   None,  Verdict.REJECTED,    Verdict.REJECTED,    False),
+)
 # fmt: on
-
-RULES = (CREATES, STAYS_AWAY, WITHDRAWS, TAKES_OVER, TAKES_UP, AGREES, REPLACES, ASKED_BEFORE, REFUSED)
+_ROWS = {
+    (rule.another, rule.permits, news): rule
+    for rule in RULES
+    for news in ((True, False) if rule.news is None else (rule.news,))
+}
+_AGREED = _ROWS[False, None, False]
 
 
 def resolve(
-    current: CronJobState | None, request: SourceRequest, *, now: datetime, policy: Policy = _FIRST_WINS
+    current: CronJobState | None, request: SourceRequest, *, now: datetime, policy: Policy = FIRST_WINS
 ) -> Resolution:
     """
     Decide one incoming request.
 
     Args:
         current: The state of the repository's CronJob; None: there is none.
-        request: What a source asks for. A source that was deleted or moved away is
-            submitted once more, as disabled, unless you use :func:`reconcile`.
-        now: The time of the decision, aware. It is read only where a claim is news.
+        request: What a source asks for. A source that was deleted, or that moved to
+            another repository, is withdrawn: see :func:`withdraw`.
+        now: The time of the decision, aware. It is read only where the request is news.
         policy: Who may replace the established schedule.
 
     Raises:
         RepositoryMismatch: The request is about another repository than *current*.
         InvalidValue: *now* is naive, or an argument is of the wrong type.
     """
-    now = utc_seconds(now)
-    _check_policy(policy)
-    _check(current, request)
-    draft = _Draft(current, policy)
-    rule = draft.submit(request, now)
-    desired, conflict = draft.state(), None
-    if desired is not None:
-        desired = _settled(desired, _rejected(desired, policy), policy, _inherited(current))
-        if rule is REFUSED:
-            conflict = _conflict(desired, request.source, policy)
-    return Resolution(request=request, current=current, desired=desired, verdict=rule.verdict, conflict=conflict)
+    now = utc_seconds(now, "now")
+    check_policy(policy)
+    _check_state(current)
+    _check_request(request, current.repository_hash if current else None)
+    source = request.source
+    if not request.enabled:
+        desired = current and _without(current, source, policy)
+        return Resolution(current=current, desired=desired, request=request, verdict=Verdict.DISABLED)
+    state, news = _recorded(current and current.unmarked, [request], now)
+    state, rules = _applied(state, news, policy)
+    desired, standing = _settled(current, state, policy)
+    rule = rules.get(source) or standing.get(source, _AGREED)
+    verdict = rule.creating if current is None else rule.verdict
+    conflict = desired.conflict_of(source) if verdict is Verdict.REJECTED else None
+    return Resolution(current=current, desired=desired, request=request, verdict=verdict, conflict=conflict)
 
 
 def reconcile(
@@ -117,7 +119,7 @@ def reconcile(
     requests: Iterable[SourceRequest],
     *,
     now: datetime,
-    policy: Policy = _FIRST_WINS,
+    policy: Policy = FIRST_WINS,
     unreadable: Collection[SourceRef] = (),
 ) -> Reconciliation:
     """
@@ -128,55 +130,33 @@ def reconcile(
         requests: What every source of this repository asks for.
         now: The time of the decision, aware.
         policy: Who may replace the established schedule.
-        unreadable: Sources whose manifest cannot be read. Their claims stand as they
-            are, they keep the CronJob alive, and they create nothing.
+        unreadable: Sources that cannot be read. Their claims stay as they are, they
+            keep the CronJob alive, and they create nothing.
 
     Raises:
         RepositoryMismatch: The requests and *current* are not all about one repository.
         InvalidValue: A source is listed twice, *now* is naive, or an argument is of the wrong type.
     """
-    now = utc_seconds(now)
-    _check_policy(policy)
-    asked = list(requests)
+    now = utc_seconds(now, "now")
+    check_policy(policy)
+    _check_state(current)
+    asked = _listed(requests, "requests", SourceRequest)
+    first = current.repository_hash if current else asked[0].repository.hash if asked else None
     for request in asked:
-        _check(current, request)
-        if request.repository.hash != asked[0].repository.hash:
-            names = f"{asked[0].repository.secret_name} and {request.repository.secret_name}"
-            raise RepositoryMismatch(f"the requests are about two repositories, {names}", source=request.source)
-    unread = frozenset(unreadable)
-    _check_sources([request.source for request in asked], unread)
-    asked.sort(key=_canonical_order)
-    enabled = [request for request in asked if request.enabled]
-
-    desired = None
-    verdicts = {request.source: Verdict.DISABLED for request in asked if not request.enabled}
-    conflicts: tuple[Conflict, ...] = ()
-    draft = _Draft(current, policy)
-    draft.keep(unread.union(request.source for request in enabled))
-    for request in enabled:
-        draft.submit(request, now)
-    state = draft.state()
-    if state is not None and (enabled or unread):
-        rejected = frozenset(_rejected(state, policy))
-        desired = _settled(state, rejected, policy)
-        verdicts.update((source, _standing(source, desired, rejected)) for source in desired.claims)
-        conflicts = tuple(_conflict(desired, source, policy) for source in sorted(rejected, key=_by_name))
-    return Reconciliation(
-        current=current,
-        desired=desired,
-        verdicts={source: verdicts[source] for source in sorted(verdicts, key=_by_name)},
-        conflicts=conflicts,
-        before=_conflicts_before(current, policy),
-    )
+        _check_request(request, first)
+    unread = _listed(unreadable.keys() if isinstance(unreadable, Mapping) else unreadable, "unreadable", SourceRef)
+    _check_once([*unread, *(request.source for request in asked)])
+    return _reconciled(current, asked, now=now, policy=policy, unreadable=frozenset(unread))
 
 
-def plan(
+def reconcile_all(
     states: Iterable[CronJobState],
     requests: Iterable[SourceRequest],
     *,
     now: datetime,
-    policy: Policy = _FIRST_WINS,
-    unreadable: Collection[SourceRef] = (),
+    policy: Policy = FIRST_WINS,
+    unreadable: Mapping[SourceRef, str | None] = FrozenMapping(),
+    complete: bool,
 ) -> Mapping[str, Reconciliation]:
     """
     Reconcile every repository of a cluster, those included that nobody asks for any more.
@@ -186,292 +166,273 @@ def plan(
         requests: What every source of the cluster asks for.
         now: The time of the decision, aware.
         policy: Who may replace the established schedule.
-        unreadable: Sources whose manifest cannot be read. Each counts for the
-            repositories where it has a claim; without any, for every CronJob that has
-            no claims at all, since it might be that one's.
+        unreadable: Sources that cannot be read, each with the name of the Secret that it
+            names, where that can be read. A source counts for the repositories where it
+            has a claim, and for every CronJob of that Secret or of an unknown one.
+        complete: Whether these are all sources there are. If not, nothing is deleted,
+            and the claim of a source that is not listed stays.
 
     Returns:
-        The reconciliation of each repository by its hash, sorted.
+        The reconciliation of each repository by the name of its CronJob, sorted.
 
     Raises:
         InvalidValue: A source or a CronJob is listed twice, *now* is naive, or an argument is of the wrong type.
     """
-    now = utc_seconds(now)
+    now = utc_seconds(now, "now")
+    check_policy(policy)
+    expect(complete, bool, "complete")
+    expect(unreadable, Mapping, "unreadable", "pass a mapping from SourceRef to the name of a Secret, or None")  # type: ignore[type-abstract]
     by_hash: dict[str, CronJobState] = {}
-    for state in states:
-        if not isinstance(state, CronJobState):
-            raise InvalidValue(f"a state must be a CronJobState, not {shown(state)}")
-        if state.repository_hash in by_hash:
+    for state in _listed(states, "states", CronJobState):
+        if by_hash.setdefault(state.repository_hash, state) is not state:
             raise InvalidValue(f"the CronJob {state.cron_job_name} is listed twice")
-        by_hash[state.repository_hash] = state
-    asked: dict[str, list[SourceRequest]] = {}
-    sources = []
-    for request in requests:
-        _check(None, request)
-        asked.setdefault(request.repository.hash, []).append(request)
-        sources.append(request.source)
-    unread = frozenset(unreadable)
-    _check_sources(sources, unread)
-
-    claimed = {h: [source for source in state.claims if source in unread] for h, state in by_hash.items()}
-    stray = unread.difference(*claimed.values())
-    return FrozenMapping(
-        {
-            h: reconcile(
-                by_hash.get(h),
-                asked.get(h, ()),
-                now=now,
-                policy=policy,
-                unreadable=stray if h in by_hash and not by_hash[h].claims else claimed.get(h, ()),
-            )
-            for h in sorted(by_hash.keys() | asked.keys())
-        }
-    )
+    asked = _listed(requests, "requests", SourceRequest)
+    listed = _check_once([*_listed(unreadable.keys(), "unreadable", SourceRef), *(request.source for request in asked)])
+    names = {source: () if name is None else (name,) for source, name in unreadable.items()}
+    listed_only = None if complete else listed
+    return reconcile_listed(by_hash, asked, now=now, policy=policy, unreadable=names, listed=listed_only)
 
 
-def hand_over(current: CronJobState, namespace: str, *, policy: Policy = _FIRST_WINS) -> CronJobState:
+def reconcile_listed(
+    states: Mapping[str, CronJobState],
+    requests: Iterable[SourceRequest],
+    *,
+    now: datetime,
+    policy: Policy,
+    unreadable: Mapping[SourceRef, Collection[str]],
+    listed: AbstractSet[SourceRef] | None,
+) -> Mapping[str, Reconciliation]:
     """
-    Make *namespace* the owner, and establish the latest schedule it has asked for, if any.
+    Do what :func:`reconcile_all` does, for arguments that have been checked.
 
-    An administrator's act; for the present owner it does nothing. Conflicts that
-    begin or end with it are in the state, and no news to the next :func:`reconcile`.
+    Args:
+        states: By repository hash.
+        requests: As there.
+        now: As there.
+        policy: As there.
+        unreadable: Each with the names of all Secrets that it may name.
+        listed: The sources that were listed, where there may be others; None: these are all.
+    """
+    by_repository: dict[str, list[SourceRequest]] = {}
+    for request in requests:
+        by_repository.setdefault(request.repository.hash, []).append(request)
+    of_secret: dict[str | None, set[SourceRef]] = {None: set()}  # None: of any
+    for source, names in unreadable.items():
+        for name in names:
+            of_secret.setdefault(name, set()).add(source)
+            of_secret[None].add(source)
+    decisions = {}
+    for repository_hash in sorted(states.keys() | by_repository.keys()):
+        current, asked = states.get(repository_hash), by_repository.get(repository_hash, [])
+        unread: AbstractSet[SourceRef] = frozenset()
+        others: AbstractSet[SourceRef] = frozenset()
+        if current is not None:
+            unread = of_secret.get(current.secret_name, set()) | (current.claims.keys() & unreadable.keys())
+            others = others if listed is None else current.claims.keys() - listed
+        decisions[CRON_JOB_PREFIX + repository_hash] = _reconciled(
+            current, asked, now=now, policy=policy, unreadable=unread, others=others, keep=listed is not None
+        )
+    return FrozenMapping(decisions)
+
+
+def hand_over(current: CronJobState, namespace: str, *, policy: Policy = FIRST_WINS) -> Decision:
+    """
+    Make *namespace* the owner, and establish the latest of its claims that the policy then permits.
+
+    An administrator's act; for the present owner it does nothing.
 
     Raises:
         InvalidValue: *namespace* is not a namespace's name, or an argument is of the wrong type.
     """
-    check_name(namespace, "namespace", "namespace")
-    _check_policy(policy)
-    if not isinstance(current, CronJobState):
-        raise InvalidValue(f"current must be a CronJobState, not {shown(current)}")
+    expect(current, CronJobState, "current")
+    check_policy(policy)
+    namespace = check_name(namespace, "namespace", "namespace")
     if current.owner == namespace:
-        return current
-    wanted = {
-        source: claim.schedule
-        for source, claim in current.claims.items()
-        if source.namespace == namespace and claim.schedule is not None
-    }
-    schedule = wanted[_latest(current, wanted)] if wanted else current.schedule
-    state = evolve(current, owner=namespace, schedule=schedule, latest_conflict=None)
-    return _settled(state, _rejected(state, policy), policy, _inherited(current))
+        return Decision(current=current, desired=current)
+    state = evolve(current.unmarked, owner=namespace)
+    wanted = [it for it, claim in state.claims.items() if it.namespace == namespace and claim.schedule is not None]
+    for source in sorted(wanted, key=state.latest, reverse=True):
+        rule = _rule(state, source, policy, news=True)
+        if rule.takes:
+            state = _established(state, source)
+        if rule.takes or not rule.another:
+            break
+    return Decision(current=current, desired=_settled(current, state, policy)[0])
 
 
-class _Draft:
-    """A state while requests are applied to it: claims are copied once, at the first change, not for each request."""
+def withdraw(current: CronJobState, source: SourceRef, *, policy: Policy = FIRST_WINS) -> Decision:
+    """
+    Drop the claim of a source that was deleted, or that moved to another repository.
 
-    __slots__ = ("claims", "counts", "current", "owner", "policy", "repository", "schedule")
+    For controllers that only ever call :func:`resolve`. When no claim is left, such a
+    controller lists the sources and calls :func:`reconcile`: only that can delete.
 
-    def __init__(self, current: CronJobState | None, policy: Policy) -> None:
-        self.current = current
-        self.policy = policy
-        self.counts: FrozenMapping[Schedule, int] | None = None
-        self.repository: Repository | None = None  # known once there is news
-        if current is None:
-            self.schedule, self.owner = None, None
-            self.claims: Mapping[SourceRef, Claim] = Claims()
-        else:
-            self.schedule, self.owner, self.claims = current.schedule, current.owner, current.claims
-
-    def keep(self, sources: AbstractSet[SourceRef]) -> None:
-        """Drop the claims of all but *sources*."""
-        if not self.claims.keys() <= sources:
-            self.claims = Claims({source: self.claims[source] for source in self.claims if source in sources})
-
-    def submit(self, request: SourceRequest, now: datetime) -> Rule:
-        """Apply one request, and return the rule that it fell under."""
-        known = self.claims.get(request.source)
-        news = request.enabled and (known is None or not _same(known.schedule, request.schedule))
-        if news:
-            self._change(request.source, Claim(request.schedule, now))
-            self.repository = request.repository
-        elif known is not None and not request.enabled:
-            self._change(request.source, None)
-        rule = self._rule(request, news)
-        if rule.takes_schedule:
-            self.schedule = request.schedule or DEFAULT_SCHEDULE
-        if rule.takes_ownership:
-            self.owner = request.source.namespace
-        return rule
-
-    def _rule(self, request: SourceRequest, news: bool) -> Rule:
-        if not request.enabled:
-            return STAYS_AWAY if self.schedule is None else WITHDRAWS
-        if self.schedule is None:
-            return CREATES
-        agrees = request.schedule is None or _same(request.schedule, self.schedule)
-        if self.owner is None:
-            return TAKES_UP if agrees else TAKES_OVER
-        if agrees:
-            return AGREES
-        if not self._permits(request.source):
-            return REFUSED
-        return REPLACES if news else ASKED_BEFORE
-
-    def _permits(self, challenger: SourceRef) -> bool:
-        if self.counts is None:
-            self.counts = FrozenMapping(count_preferences(self.claims.values()))
-        state = self._build()
-        object.__setattr__(state, "preferences", self.counts)
-        return self.policy.permits(state, challenger)
-
-    def _change(self, source: SourceRef, claim: Claim | None) -> None:
-        """Record or drop a claim, here and in the counts, so that the next question costs no more than this one."""
-        if self.current is not None and self.claims is self.current.claims:
-            self.claims = Claims(self.claims)
-        # The copy and the counts are this draft's own until it is finished.
-        claims, counts = cast("dict[SourceRef, Claim]", self.claims), self.counts
-        before = claims.get(source)
-        if claim is None:
-            dict.__delitem__(claims, source)
-        else:
-            dict.__setitem__(claims, source, claim)
-        if counts is None:
-            return
-        for changed, by in ((before, -1), (claim, 1)):
-            if changed is not None and changed.schedule is not None:
-                count = counts.get(changed.schedule, 0) + by
-                dict.__setitem__(counts, changed.schedule, count)
-                if not count:
-                    dict.__delitem__(counts, changed.schedule)
-
-    def _build(self) -> CronJobState:
-        assert self.schedule is not None
-        name: str | None
-        if self.repository is not None:
-            identity, name = self.repository.hash, self.repository.secret_name
-        else:
-            assert self.current is not None
-            identity, name = self.current.repository_hash, self.current.repository_name
-        return CronJobState(identity, self.schedule, self.owner, self.claims, repository_name=name)
-
-    def state(self) -> CronJobState | None:
-        """Return what became of the state, its latest conflict still to be settled; the current one if nothing did."""
-        current = self.current
-        if self.schedule is None:
-            return None
-        if (
-            current is None
-            or self.claims is not current.claims
-            or self.schedule is not current.schedule
-            or self.owner is not current.owner
-        ):
-            return self._build()
-        return current
+    Raises:
+        InvalidValue: An argument is of the wrong type.
+    """
+    expect(current, CronJobState, "current")
+    expect(source, SourceRef, "source")
+    check_policy(policy)
+    return Decision(current=current, desired=_without(current, source, policy))
 
 
-# --- what follows from a state -----------------------------------------------
+# --- the fold ------------------------------------------------------------------
 
 
-def _same(one: Schedule | None, other: Schedule | None) -> bool:
-    """Return whether two schedules mean the same; most are one object, as parsed ones are kept."""
-    return one is other or one == other
+def _reconciled(
+    current: CronJobState | None,
+    requests: Sequence[SourceRequest],
+    *,
+    now: datetime,
+    policy: Policy,
+    unreadable: AbstractSet[SourceRef],
+    others: AbstractSet[SourceRef] = frozenset(),
+    keep: bool = False,
+) -> Reconciliation:
+    """Decide for all sources of one repository; the claims of *others* stay, and *keep* forbids to delete."""
+    enabled = sorted((request for request in requests if request.enabled), key=_canonical_order)
+    repository = requests[0].repository if requests else None
+    desired, rules = None, dict[SourceRef, Rule]()
+    if enabled or (current is not None and (unreadable or keep)):
+        stay = {*unreadable, *others, *(request.source for request in enabled)}
+        state, news = _recorded(current and _kept(current, stay), enabled, now)
+        state, _ = _applied(state, news, policy)
+        desired, rules = _settled(current, state, policy)
+    standings = {}
+    for request in requests:
+        verdict = rules.get(request.source, _AGREED).verdict if request.enabled else Verdict.DISABLED
+        standings[request.source] = _standing(request.source, verdict, request.schedule, desired)
+    for source in unreadable:
+        standings[source] = _standing(source, Verdict.UNREADABLE, None, desired)
+    return Reconciliation(current=current, desired=desired, repository=repository, standings=standings)
 
 
-def _rejected(state: CronJobState, policy: Policy) -> list[SourceRef]:
-    """Return the sources whose claim differs from what stands, and may not replace it."""
-    established = state.schedule
-    rejected = []
-    for source, claim in state.claims.items():
-        wanted = claim.schedule
-        if wanted is None or wanted is established or wanted == established:
-            continue
-        if not policy.permits(state, source):
-            rejected.append(source)
-    return rejected
+def _recorded(
+    state: CronJobState | None, requests: Sequence[SourceRequest], now: datetime
+) -> tuple[CronJobState, list[SourceRequest]]:
+    """Take steps 1 to 3 for enabled requests of one repository: return the state, and the requests that are news."""
+    if not requests:
+        assert state is not None  # nobody decides about nothing
+        return state, []
+    claims: Mapping[SourceRef, Claim] = {} if state is None else state.claims
+    news = [request for request in requests if _is_news(request, claims.get(request.source))]
+    recorded = Claims({**claims, **{it.source: Claim(it.schedule, now) for it in news}}) if news else claims
+    owner, repository = requests[0].source.namespace, requests[0].repository
+    if state is None:
+        return CronJobState(repository.hash, DEFAULT_SCHEDULE, owner, recorded, None, repository.secret_name), news
+    owner = state.owner or owner
+    if not news and owner == state.owner and repository.secret_name == state.secret_name:
+        return state, news
+    return evolve(state, owner=owner, claims=recorded, secret_name=repository.secret_name), news
+
+
+def _is_news(request: SourceRequest, claim: Claim | None) -> bool:
+    if claim is None:
+        return True
+    return claim.schedule is not request.schedule and claim.schedule != request.schedule
+
+
+def _applied(
+    state: CronJobState, news: Iterable[SourceRequest], policy: Policy
+) -> tuple[CronJobState, dict[SourceRef, Rule]]:
+    """Take step 4 for requests that are news: return the state, and the row that applied to each."""
+    rules = {}
+    for request in news:
+        rule = rules[request.source] = _rule(state, request.source, policy, news=True)
+        if rule.takes:
+            state = _established(state, request.source)
+    return state, rules
 
 
 def _settled(
-    state: CronJobState, rejected: Collection[SourceRef], policy: Policy, inherited: Conflict | None = None
-) -> CronJobState:
-    """Return *state* with its latest conflict: that of the rejected claims, or else the inherited one if it stands."""
-    conflict = None
-    if rejected:
-        conflict = _conflict(state, _latest(state, rejected), policy)
-    elif (
-        inherited is not None
-        and inherited.schedule != state.schedule
-        and inherited.namespace != state.owner
-        and inherited.namespace not in state.namespaces
+    current: CronJobState | None, state: CronJobState, policy: Policy
+) -> tuple[CronJobState, dict[SourceRef, Rule]]:
+    """
+    Mark the claims of a state that has no marks: return it, and the row that applies to each dissenter.
+
+    Where the outcome is what *current* has, that is returned itself.
+    """
+    rules = {}
+    if state.owner is not None:
+        rules = {source: _rule(state, source, policy, news=False) for source in state.dissenters}
+    marked = frozenset(source for source, rule in rules.items() if rule.verdict is Verdict.REJECTED)
+    name = policy.name if marked else None
+    if (
+        current is not None
+        and state is current.unmarked
+        and (current.claims.rejected, current.policy) == (marked, name)
     ):
-        conflict = inherited
-    return state if conflict == state.latest_conflict else evolve(state, latest_conflict=conflict)
+        return current, rules
+    if not marked:
+        return state, rules
+    marks = {source: Claim(state.claims[source].schedule, state.claims[source].since, True) for source in marked}
+    return evolve(state, claims=Claims({**state.claims, **marks}), policy=name), rules
 
 
-def _latest(state: CronJobState, sources: Iterable[SourceRef]) -> SourceRef:
-    """Return the source whose claim is the latest; of those of one instant, the last by name."""
-    return max(sources, key=lambda source: (state.claims[source].since, _by_name(source)))
-
-
-def _inherited(current: CronJobState | None) -> Conflict | None:
-    """Return the conflict that only an annotation tells of: of an adopted CronJob, about no claim that we know."""
-    if current is None or current.latest_conflict is None or current.latest_conflict.name is not None:
-        return None
-    return current.latest_conflict
-
-
-def _conflict(state: CronJobState, source: SourceRef, policy: Policy) -> Conflict:
-    claim = state.claims[source]
-    assert claim.schedule is not None
-    return Conflict(
-        namespace=source.namespace, name=source.name, schedule=claim.schedule, since=claim.since, policy=policy.name
-    )
-
-
-def _conflicts_before(current: CronJobState | None, policy: Policy) -> tuple[Conflict, ...]:
-    if current is None:
-        return ()
-    inherited = _inherited(current)
-    known = [_conflict(current, source, policy) for source in sorted(_rejected(current, policy), key=_by_name)]
-    return (*known, inherited) if inherited is not None else tuple(known)
-
-
-def _standing(source: SourceRef, state: CronJobState, rejected: Collection[SourceRef]) -> Verdict:
+def _rule(state: CronJobState, source: SourceRef, policy: Policy, *, news: bool) -> Rule:
+    """Look up which row applies to the recorded claim of *source*."""
     wanted = state.claims[source].schedule
-    if wanted is None or wanted == state.schedule:
-        return Verdict.AGREED
-    return Verdict.REJECTED if source in rejected else Verdict.SUPERSEDED
+    another = wanted is not None and wanted is not state.schedule and wanted != state.schedule
+    return _ROWS[another, permitted(policy, state, source) if another else None, news]
 
 
-# --- what is asked of the arguments ------------------------------------------
+def _established(state: CronJobState, source: SourceRef) -> CronJobState:
+    """Return *state* with the schedule that *source* asks for: a row that takes it is of a claim with a preference."""
+    schedule = state.claims[source].schedule
+    assert schedule is not None
+    return evolve(state, schedule=schedule)
 
 
-def _check_policy(policy: Policy) -> None:
-    if policy is not _FIRST_WINS and (isinstance(policy, type) or not callable(getattr(policy, "permits", None))):
-        raise InvalidValue(
-            f"a policy must have a method permits, {shown(policy)} has not (a class in place of its value?)"
-        )
+def _without(current: CronJobState, source: SourceRef, policy: Policy) -> CronJobState:
+    if source not in current.claims:
+        return current
+    return _settled(current, _kept(current, current.claims.keys() - {source}), policy)[0]
 
 
-def _check(current: CronJobState | None, request: SourceRequest) -> None:
-    if not isinstance(request, SourceRequest):
-        raise InvalidValue(f"a request must be a SourceRequest, not {shown(request)}")
-    if current is None:
-        return
-    if not isinstance(current, CronJobState):
-        raise InvalidValue(f"current must be a CronJobState or None, not {shown(current)}")
-    if request.repository.hash != current.repository_hash:
-        raise RepositoryMismatch(
-            f"the request is about repository {request.repository.hash} ({request.repository.secret_name}),"
-            f" the CronJob about {current.repository_hash}",
-            source=request.source,
-        )
+def _kept(current: CronJobState, sources: AbstractSet[SourceRef]) -> CronJobState:
+    """Return *current* without marks, and with the claims of these sources only."""
+    state = current.unmarked
+    if state.claims.keys() <= sources:
+        return state
+    return evolve(state, claims=Claims({it: claim for it, claim in state.claims.items() if it in sources}))
 
 
-def _check_sources(sources: Iterable[SourceRef], unreadable: Collection[SourceRef]) -> None:
-    seen = set(unreadable)
-    for source in seen:
-        if not isinstance(source, SourceRef):
-            raise InvalidValue(f"unreadable must hold SourceRefs, not {shown(source)}")
+def _standing(source: SourceRef, verdict: Verdict, wanted: Schedule | None, state: CronJobState | None) -> Standing:
+    marked = state is not None and source in state.claims.rejected
+    return standing_of(verdict, wanted, state, state.conflict_of(source) if state is not None and marked else None)
+
+
+# --- what is asked of the arguments ----------------------------------------------
+
+
+def _check_state(current: CronJobState | None) -> None:
+    if current is not None:
+        expect(current, CronJobState, "current", "pass a CronJobState, or None where there is no CronJob")
+
+
+def _check_request(request: SourceRequest, repository_hash: str | None) -> None:
+    expect(request, SourceRequest, "request")
+    repository = request.repository
+    if repository_hash not in (None, repository.hash):
+        message = f"the request is about repository {repository.hash} ({repository.secret_name}), not {repository_hash}"
+        raise RepositoryMismatch(message, source=request.source)
+
+
+def _listed(values: Iterable[T], argument: str, kind: type[T]) -> list[T]:
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise InvalidValue(f"{argument} must be a collection of {kind.__name__}, not {given(values)}")
+    return [expect(value, kind, f"a member of {argument}") for value in values]
+
+
+def _check_once(sources: Iterable[SourceRef]) -> AbstractSet[SourceRef]:
+    seen: set[SourceRef] = set()
     for source in sources:
         if source in seen:
             raise InvalidValue(f"the source {source} is listed twice", source=source)
         seen.add(source)
+    return seen
 
 
 def _canonical_order(request: SourceRequest) -> tuple[bool, datetime | None, tuple[str, str]]:
     """Sort by creation time, unknown last, then by namespace and name."""
-    return request.created_at is None, request.created_at, _by_name(request.source)
-
-
-def _by_name(source: SourceRef) -> tuple[str, str]:
-    """Sort as sources do, without the cost of comparing objects."""
-    return source.namespace, source.name
+    return request.created_at is None, request.created_at, by_name(request.source)

@@ -1,0 +1,148 @@
+"""Is this one Kubernetes object, and what do its fields hold?"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from ._errors import InvalidManifest, KopiaMaintError, at, joined, shown
+
+T = TypeVar("T")
+
+MAX_DEPTH = 100
+"""How deep an object from outside may nest: objects are compared, copied and written as a whole, which recurses."""
+
+_ABSENT: Mapping[str, Any] = {}
+_SNAKE_CASE = ("api_version", "resource_version", "creation_timestamp", "deletion_timestamp")
+
+
+class Fields:
+    """
+    A mapping inside an object that knows where it is: every refusal has the field's path.
+
+    An absent or null mapping reads as an empty one.
+    """
+
+    __slots__ = ("members", "path")
+
+    def __init__(self, members: Mapping[str, Any], path: str = "") -> None:
+        self.members = members
+        self.path = path
+
+    @property
+    def absent(self) -> bool:
+        """Whether the object does not have this mapping."""
+        return self.members is _ABSENT
+
+    def get(self, key: str, kind: type | tuple[type, ...], article: str) -> Any:
+        """Return a member, None where it is absent or null, if it is of this type."""
+        value = self.members.get(key)
+        if value is not None and (not isinstance(value, kind) or kind is int and isinstance(value, bool)):
+            raise InvalidManifest(f"must be {article}, not {shown(value)}", path=joined(self.path, key))
+        return value
+
+    def mapping(self, key: str) -> "Fields":
+        """Return a member that is a mapping."""
+        value = self.get(key, (dict, Mapping), "a mapping")
+        return Fields(_ABSENT if value is None else value, joined(self.path, key))
+
+    def string(self, key: str, *, variables: bool = True) -> str | None:
+        """Return a member that is a string; with *variables*, one that no tool has substituted is refused."""
+        value: str | None = self.get(key, str, "a string")
+        if variables and value is not None and "${" in value:
+            raise InvalidManifest(
+                f"{shown(value)} holds a variable that was not substituted:"
+                " give the rendered manifests, as 'kustomize build' with 'flux envsubst' or the cluster have them",
+                path=joined(self.path, key),
+            )
+        return value
+
+    def required(self, key: str, *, variables: bool = True) -> str:
+        """Return a member that must be a string with at least one character."""
+        value = self.string(key, variables=variables)
+        if not value:
+            raise InvalidManifest("is missing", path=joined(self.path, key))
+        return value
+
+    def read(self, key: str, convert: Callable[..., T], *args: object, variables: bool = True) -> T:
+        """Return what *convert* makes of a string that must be there."""
+        value = self.required(key, variables=variables)
+        with at(joined(self.path, key)):
+            return convert(value, *args)
+
+
+def an_object(value: Any) -> Fields:
+    """
+    Return the fields of one Kubernetes object, as the API server sends it.
+
+    Raises:
+        InvalidManifest: It is none; the message says what to pass instead.
+    """
+    if not isinstance(value, Mapping):
+        hint = ": pass what client.ApiClient().sanitize_for_serialization() makes of it" * hasattr(value, "to_dict")
+        raise InvalidManifest(f"an object must be a mapping, not {shown(value)}{hint}")
+    fields = Fields(value)
+    kind = fields.string("kind", variables=False)
+    if "items" in value and (kind is None or kind.endswith("List")):
+        raise InvalidManifest("is a list of objects: pass each of its items")
+    if "object" in value and "metadata" not in value:
+        raise InvalidManifest("is a watch event: pass its object")
+    metadata = fields.mapping("metadata")
+    for key in _SNAKE_CASE:
+        if key in value or key in metadata.members:
+            raise InvalidManifest(f"has the key {key}: pass the object as the API server sends it, with camelCase keys")
+    if metadata.absent:
+        raise InvalidManifest("is missing: pass the whole object, not a part of it", path="metadata")
+    for key in ("kind", "apiVersion"):
+        if fields.string(key, variables=False) == "":
+            raise InvalidManifest("must not be empty", path=key)
+    return fields
+
+
+def attempt(read: Callable[..., T], *args: Any) -> T | None:
+    """Call *read*, and return None for what it cannot read and what is not ours to complain about."""
+    try:
+        return read(*args)
+    except KopiaMaintError:
+        return None
+
+
+def is_deep(value: Any) -> bool:
+    """Return whether a JSON value nests more than ``MAX_DEPTH`` deep, on every interpreter the same."""
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        members = (it.values() if isinstance(it, dict) else it for it in level if isinstance(it, (dict, list)))
+        level = [member for it in members for member in it]
+    return bool(level)
+
+
+def plain(value: Any) -> Any:
+    """Copy an object of any mappings and sequences into dicts and lists; what is shared stays shared."""
+    copies: dict[int, tuple[Any, Any]] = {}  # the original, too: while it lives, no other has its id
+
+    def copy(value: Any) -> Any:
+        if not isinstance(value, (Mapping, Sequence)) or isinstance(value, (str, bytes)):
+            return value
+        if id(value) not in copies:
+            if isinstance(value, Mapping):
+                copied: Any = {key: copy(value[key]) for key in value}
+            else:
+                copied = [copy(member) for member in value]
+            copies[id(value)] = value, copied
+        return copies[id(value)][1]
+
+    try:
+        return copy(value)
+    except RecursionError:
+        raise InvalidManifest("the object is nested too deeply") from None
+
+
+def merge_patch(target: Any, patch: Any) -> Any:
+    """Apply a JSON merge patch as RFC 7386 says, without changing *target*."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        else:
+            merged[key] = merge_patch(merged.get(key), value)
+    return merged
