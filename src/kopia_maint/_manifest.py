@@ -149,7 +149,7 @@ def _repository(kopia: Fields) -> Repository:
     ca = kopia.mapping("customCA")
     members = tuple(ca.string(key) or "" for key in ("secretName", "configMapName", "key")) if not ca.absent else ()
     name = kopia.read("repository", check_name, "name", "repository")
-    with at(ca.path):
+    with at("spec.kopia.customCA"):
         return _known_repository(name, *members)
 
 
@@ -193,7 +193,7 @@ def state_from_manifest(cron_job: Mapping[str, Any]) -> CronJobState | None:
             owner = keys.read(OWNER_KEY, check_name, "namespace", "namespace")
     claims, policy = _claims_from(annotations)
     secret_name = attempt(check_name, annotations.members.get(SECRET_ANNOTATION), "name", "")
-    with at(joined(annotations.path, CLAIMS_ANNOTATION)):
+    with at(annotations.path(CLAIMS_ANNOTATION)):
         return CronJobState(repository_hash, _established(manifest), owner, claims, policy, secret_name)
 
 
@@ -214,7 +214,7 @@ def _ours(manifest: Fields) -> tuple[str, Fields, Fields, Fields] | None:
     label = labels.string(HASH_LABEL, variables=False)
     if label not in (None, repository_hash):
         message = f"{shown(label)} contradicts the CronJob's name, {name}"
-        raise InvalidManifest(message, path=joined(labels.path, HASH_LABEL))
+        raise InvalidManifest(message, path=labels.path(HASH_LABEL))
     return repository_hash, manifest, labels, annotations
 
 
@@ -234,7 +234,7 @@ def _claims_from(annotations: Fields) -> tuple[Claims, str | None]:
     text = annotations.string(CLAIMS_ANNOTATION, variables=False)
     if text is None:
         return Claims(), None
-    with at(joined(annotations.path, CLAIMS_ANNOTATION)):
+    with at(annotations.path(CLAIMS_ANNOTATION)):
         return _parse_claims(text)
 
 

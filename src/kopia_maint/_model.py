@@ -35,13 +35,18 @@ _RFC3339 = re.compile(
 
 def check_name(value: object, kind: str, what: str) -> str:
     """Return *value* if Kubernetes would accept it as this kind of name, raise InvalidValue otherwise."""
-    length, pattern, allowed = _KINDS_OF_NAME[kind]
-    if not isinstance(value, str):
-        raise InvalidValue(f"{what} must be a string, not {shown(value)}")
-    text = str.__str__(value)  # of a subclass, an enumeration's member say, the characters only
-    if not text or len(text) > length or not pattern.fullmatch(text):
-        raise InvalidValue(f"{what} {shown(text)} is not valid: 1 to {length} characters, {allowed}")
-    return text
+    if type(value) is not str:  # of a subclass, such as an enumeration's member, other text would be written
+        raise InvalidValue(f"{what} must be a plain string, not {shown(value)}")
+    if not _fits(value, kind):
+        length, _, allowed = _KINDS_OF_NAME[kind]
+        raise InvalidValue(f"{what} {shown(value)} is not valid: 1 to {length} characters, {allowed}")
+    return value
+
+
+@lru_cache(maxsize=4096)  # the same names are read again and again
+def _fits(value: str, kind: str) -> bool:
+    length, pattern, _ = _KINDS_OF_NAME[kind]
+    return 0 < len(value) <= length and pattern.fullmatch(value) is not None
 
 
 def utc_seconds(value: datetime, what: str = "a time") -> datetime:
@@ -58,6 +63,7 @@ def utc_seconds(value: datetime, what: str = "a time") -> datetime:
     return datetime(utc.year, utc.month, utc.day, utc.hour, utc.minute, utc.second, tzinfo=timezone.utc)
 
 
+@lru_cache(maxsize=4096)  # so are the same times
 def parse_time(text: str) -> datetime:
     """Read an RFC 3339 time stamp, as Kubernetes writes them, into UTC and whole seconds."""
     found = _RFC3339.fullmatch(text) if len(text) <= 64 else None
@@ -109,54 +115,12 @@ def _is(kind: type, *, optional: bool = False) -> Any:
     return check
 
 
-@lru_cache(maxsize=1024)
-def _known_namespace(value: str) -> str:
-    return check_name(value, "namespace", "namespace")
+def _named(kind: str, *, unless: object = ...) -> Any:
+    def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
+        if value != unless:
+            check_name(value, kind, attribute.name)
 
-
-def _namespace(value: str) -> str:
-    """Check a namespace; there are few, with many sources each, so that one string serves them all."""
-    return _known_namespace(value) if type(value) is str else check_name(value, "namespace", "namespace")
-
-
-def _owner(value: str | None) -> str | None:
-    return None if value is None else check_name(value, "namespace", "owner")
-
-
-def _name(value: str) -> str:
-    return check_name(value, "name", "name")
-
-
-def _secret_name(value: str) -> str:
-    return check_name(value, "name", "secret_name")
-
-
-def _secret_name_or_none(value: str | None) -> str | None:
-    return None if value is None else check_name(value, "name", "secret_name")
-
-
-def _secret_name_or_empty(value: str) -> str:
-    return "" if value == "" else check_name(value, "name", "secret_name")
-
-
-def _config_map_name_or_empty(value: str) -> str:
-    return "" if value == "" else check_name(value, "name", "config_map_name")
-
-
-def _key_or_empty(value: str) -> str:
-    return "" if value == "" else check_name(value, "key", "key")
-
-
-def _policy(value: str) -> str:
-    return check_name(value, "policy", "policy")
-
-
-def _policy_or_none(value: str | None) -> str | None:
-    return None if value is None else check_name(value, "policy", "policy")
-
-
-def _hash(value: str) -> str:
-    return check_name(value, "repository hash", "repository_hash")
+    return check
 
 
 def _since(value: datetime) -> datetime:
@@ -186,9 +150,9 @@ class CustomCA:
         key: The key inside the Secret or ConfigMap.
     """
 
-    secret_name: str = field(default="", converter=_secret_name_or_empty)
-    config_map_name: str = field(default="", converter=_config_map_name_or_empty)
-    key: str = field(default="", converter=_key_or_empty)
+    secret_name: str = field(default="", validator=_named("name", unless=""))
+    config_map_name: str = field(default="", validator=_named("name", unless=""))
+    key: str = field(default="", validator=_named("key", unless=""))
 
 
 @frozen
@@ -201,7 +165,7 @@ class Repository:
         custom_ca: The CA configuration.
     """
 
-    secret_name: str = field(converter=_secret_name)
+    secret_name: str = field(validator=_named("name"))
     custom_ca: CustomCA = field(default=CustomCA(), validator=_is(CustomCA))
 
     @cached_property
@@ -222,8 +186,8 @@ class Repository:
 class SourceRef:
     """Which ReplicationSource: its namespace (the tenant) and its name."""
 
-    namespace: str = field(converter=_namespace)
-    name: str = field(converter=_name)
+    namespace: str = field(validator=_named("namespace"))
+    name: str = field(validator=_named("name"))
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -298,11 +262,11 @@ class Conflict:
         policy: The name of the policy that does not permit it.
     """
 
-    namespace: str = field(converter=_namespace)
-    name: str = field(converter=_name)
+    namespace: str = field(validator=_named("namespace"))
+    name: str = field(validator=_named("name"))
     schedule: Schedule = field(validator=_is(Schedule))
     since: datetime = field(converter=_since)
-    policy: str = field(converter=_policy)
+    policy: str = field(validator=_named("policy"))
 
     @property
     def source(self) -> SourceRef:
@@ -319,7 +283,16 @@ class Conflict:
 
 
 class Claims(FrozenMapping[SourceRef, Claim]):
-    """The claims of one repository, checked, and what follows from them: computed once, when first asked for."""
+    """
+    The claims of one repository, checked, and what follows from them.
+
+    Attributes:
+        rejected: The sources whose claims are marked.
+    """
+
+    def __init__(self, claims: Mapping[SourceRef, Claim] = FrozenMapping()) -> None:
+        super().__init__(claims)
+        self.rejected = frozenset([source for source, claim in claims.items() if claim.rejected])
 
     @cached_property
     def namespaces(self) -> frozenset[str]:
@@ -334,11 +307,6 @@ class Claims(FrozenMapping[SourceRef, Claim]):
             if claim.schedule is not None:
                 counts[claim.schedule] = counts.get(claim.schedule, 0) + 1
         return FrozenMapping(counts)
-
-    @cached_property
-    def rejected(self) -> frozenset[SourceRef]:
-        """The sources whose claims are marked."""
-        return frozenset(source for source, claim in self.items() if claim.rejected)
 
 
 def _claims(claims: Mapping[SourceRef, Claim]) -> Claims:
@@ -373,12 +341,12 @@ class CronJobState:
         InvalidValue: A claim is marked and *policy* is None, or the other way round.
     """
 
-    repository_hash: str = field(converter=_hash)
+    repository_hash: str = field(validator=_named("repository hash"))
     schedule: Schedule = field(validator=_is(Schedule))
-    owner: str | None = field(converter=_owner)
+    owner: str | None = field(validator=_named("namespace", unless=None))
     claims: Claims = field(converter=_claims)
-    policy: str | None = field(default=None, converter=_policy_or_none)
-    secret_name: str | None = field(default=None, converter=_secret_name_or_none)
+    policy: str | None = field(default=None, validator=_named("policy", unless=None))
+    secret_name: str | None = field(default=None, validator=_named("name", unless=None))
 
     def __attrs_post_init__(self) -> None:
         if bool(self.claims.rejected) is (self.policy is None):

@@ -11,7 +11,9 @@ MAX_DEPTH = 100
 """How deep an object from outside may nest: objects are compared, copied and written as a whole, which recurses."""
 
 _ABSENT: Mapping[str, Any] = {}
-_SNAKE_CASE = ("api_version", "resource_version", "creation_timestamp", "deletion_timestamp")
+_PLAIN = {Mapping: dict, str: str, int: int, bool: bool}
+"""The types that JSON has, which are recognized faster; a bool is not an int there."""
+_SNAKE_CASE = frozenset({"api_version", "resource_version", "creation_timestamp", "deletion_timestamp"})
 
 
 class Fields:
@@ -21,37 +23,43 @@ class Fields:
     An absent or null mapping reads as an empty one.
     """
 
-    __slots__ = ("members", "path")
+    __slots__ = ("key", "members", "parent")
 
-    def __init__(self, members: Mapping[str, Any], path: str = "") -> None:
-        self.members = members
-        self.path = path
+    def __init__(self, members: Mapping[str, Any], parent: "Fields | None" = None, key: str = "") -> None:
+        self.members, self.parent, self.key = members, parent, key
 
     @property
     def absent(self) -> bool:
         """Whether the object does not have this mapping."""
         return self.members is _ABSENT
 
-    def get(self, key: str, kind: type | tuple[type, ...], article: str) -> Any:
+    def path(self, key: str) -> str:
+        """Return the path of a member."""
+        return key if self.parent is None else joined(self.parent.path(self.key), key)
+
+    def get(self, key: str, kind: type, article: str) -> Any:
         """Return a member, None where it is absent or null, if it is of this type."""
         value = self.members.get(key)
-        if value is not None and (not isinstance(value, kind) or kind is int and isinstance(value, bool)):
-            raise InvalidManifest(f"must be {article}, not {shown(value)}", path=joined(self.path, key))
+        if value is not None and not (type(value) is _PLAIN[kind] or (isinstance(value, kind) and kind is not int)):
+            raise InvalidManifest(f"must be {article}, not {shown(value)}", path=self.path(key))
         return value
 
     def mapping(self, key: str) -> "Fields":
         """Return a member that is a mapping."""
-        value = self.get(key, (dict, Mapping), "a mapping")
-        return Fields(_ABSENT if value is None else value, joined(self.path, key))
+        value = self.get(key, Mapping, "a mapping")
+        return Fields(_ABSENT if value is None else value, self, key)
 
     def string(self, key: str, *, variables: bool = True) -> str | None:
         """Return a member that is a string; with *variables*, one that no tool has substituted is refused."""
-        value: str | None = self.get(key, str, "a string")
-        if variables and value is not None and "${" in value:
+        value = self.get(key, str, "a string")
+        if value is None:
+            return None
+        value = str.__str__(value)  # of a loader's subclass, the characters only
+        if variables and "${" in value:
             raise InvalidManifest(
                 f"{shown(value)} holds a variable that was not substituted:"
                 " give the rendered manifests, as 'kustomize build' with 'flux envsubst' or the cluster have them",
-                path=joined(self.path, key),
+                path=self.path(key),
             )
         return value
 
@@ -59,14 +67,17 @@ class Fields:
         """Return a member that must be a string with at least one character."""
         value = self.string(key, variables=variables)
         if not value:
-            raise InvalidManifest("is missing", path=joined(self.path, key))
+            raise InvalidManifest("is missing", path=self.path(key))
         return value
 
     def read(self, key: str, convert: Callable[..., T], *args: object, variables: bool = True) -> T:
         """Return what *convert* makes of a string that must be there."""
         value = self.required(key, variables=variables)
-        with at(joined(self.path, key)):
+        try:
             return convert(value, *args)
+        except KopiaMaintError as error:
+            error.path = joined(self.path(key), error.path)
+            raise
 
 
 def an_object(value: Any) -> Fields:
@@ -80,20 +91,19 @@ def an_object(value: Any) -> Fields:
         hint = ": pass what client.ApiClient().sanitize_for_serialization() makes of it" * hasattr(value, "to_dict")
         raise InvalidManifest(f"an object must be a mapping, not {shown(value)}{hint}")
     fields = Fields(value)
-    kind = fields.string("kind", variables=False)
+    kind, api_version = (fields.string(key, variables=False) for key in ("kind", "apiVersion"))
     if "items" in value and (kind is None or kind.endswith("List")):
         raise InvalidManifest("is a list of objects: pass each of its items")
     if "object" in value and "metadata" not in value:
         raise InvalidManifest("is a watch event: pass its object")
     metadata = fields.mapping("metadata")
-    for key in _SNAKE_CASE:
-        if key in value or key in metadata.members:
-            raise InvalidManifest(f"has the key {key}: pass the object as the API server sends it, with camelCase keys")
+    if not (_SNAKE_CASE.isdisjoint(value) and _SNAKE_CASE.isdisjoint(metadata.members)):
+        key = min(_SNAKE_CASE & {*value, *metadata.members})
+        raise InvalidManifest(f"has the key {key}: pass the object as the API server sends it, with camelCase keys")
     if metadata.absent:
         raise InvalidManifest("is missing: pass the whole object, not a part of it", path="metadata")
-    for key in ("kind", "apiVersion"):
-        if fields.string(key, variables=False) == "":
-            raise InvalidManifest("must not be empty", path=key)
+    if "" in (kind, api_version):
+        raise InvalidManifest("must not be empty", path="kind" if kind == "" else "apiVersion")
     return fields
 
 

@@ -298,12 +298,16 @@ def _reconciled(
         state, news = _recorded(current and _kept(current, stay), enabled, now)
         state, _ = _applied(state, news, policy)
         desired, rules = _settled(current, state, policy)
-    standings = {}
+    standings = {source: _standing(source, Verdict.UNREADABLE, None, desired) for source in unreadable}
+    alike: dict[tuple[Verdict, str | None], Standing] = {}  # most sources stand as many others do
     for request in requests:
-        verdict = rules.get(request.source, _AGREED).verdict if request.enabled else Verdict.DISABLED
-        standings[request.source] = _standing(request.source, verdict, request.schedule, desired)
-    for source in unreadable:
-        standings[source] = _standing(source, Verdict.UNREADABLE, None, desired)
+        source, wanted = request.source, request.schedule
+        verdict = rules.get(source, _AGREED).verdict if request.enabled else Verdict.DISABLED
+        if verdict is Verdict.REJECTED:
+            standings[source] = _standing(source, verdict, wanted, desired)
+        else:
+            kind = verdict, wanted.text if wanted else None
+            standings[source] = alike.get(kind) or alike.setdefault(kind, standing_of(verdict, wanted, desired))
     return Reconciliation(current=current, desired=desired, repository=repository, standings=standings)
 
 
