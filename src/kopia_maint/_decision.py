@@ -5,7 +5,8 @@ from enum import Enum
 
 from attrs import field, frozen
 
-from ._model import Conflict, CronJobState, FrozenMapping, Repository, SourceRef, SourceRequest, by_name
+from ._errors import expect
+from ._model import Conflict, CronJobState, FrozenMapping, Repository, SourceRef, SourceRequest, by_name, is_a
 from ._schedule import Schedule
 
 
@@ -52,10 +53,10 @@ class Standing:
         conflict: The record of its marked claim, if there is one.
     """
 
-    verdict: Verdict | None
-    reason: str
-    message: str
-    conflict: Conflict | None = None
+    verdict: Verdict | None = field(validator=is_a(Verdict, optional=True))
+    reason: str = field(validator=is_a(str))
+    message: str = field(validator=is_a(str))
+    conflict: Conflict | None = field(default=None, validator=is_a(Conflict, optional=True))
 
 
 _OF_ITSELF = {
@@ -99,8 +100,8 @@ class Decision:
             Where nothing changed, it is the current one itself.
     """
 
-    current: CronJobState | None
-    desired: CronJobState | None
+    current: CronJobState | None = field(validator=is_a(CronJobState, optional=True))
+    desired: CronJobState | None = field(validator=is_a(CronJobState, optional=True))
 
     @property
     def action(self) -> Action:
@@ -145,9 +146,9 @@ class Resolution(Decision):
         conflict: The record of the rejection; there if and only if the verdict is REJECTED.
     """
 
-    request: SourceRequest
-    verdict: Verdict
-    conflict: Conflict | None = None
+    request: SourceRequest = field(validator=is_a(SourceRequest))
+    verdict: Verdict = field(validator=is_a(Verdict))
+    conflict: Conflict | None = field(default=None, validator=is_a(Conflict, optional=True))
 
     @property
     def explanation(self) -> str:
@@ -163,6 +164,9 @@ class Resolution(Decision):
 
 
 def _by_source(standings: Mapping[SourceRef, Standing]) -> FrozenMapping[SourceRef, Standing]:
+    for source, standing in expect(standings, Mapping, "standings").items():  # type: ignore[type-abstract]
+        expect(source, SourceRef, "a key of standings")
+        expect(standing, Standing, "a value of standings")
     return FrozenMapping({source: standings[source] for source in sorted(standings, key=by_name)})
 
 
@@ -176,7 +180,7 @@ class Reconciliation(Decision):
         standings: How each source of the list stands at the end, unreadable ones too, sorted.
     """
 
-    repository: Repository | None
+    repository: Repository | None = field(validator=is_a(Repository, optional=True))
     standings: Mapping[SourceRef, Standing] = field(converter=_by_source)
 
     @property

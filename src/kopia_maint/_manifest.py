@@ -193,8 +193,9 @@ def state_from_manifest(cron_job: Mapping[str, Any]) -> CronJobState | None:
             owner = keys.read(OWNER_KEY, check_name, "namespace", "namespace")
     claims, policy = _claims_from(annotations)
     secret_name = attempt(check_name, annotations.members.get(SECRET_ANNOTATION), "name", "")
-    with at(annotations.path(CLAIMS_ANNOTATION)):
-        return CronJobState(repository_hash, _established(manifest), owner, claims, policy, secret_name)
+    schedule = _established(manifest)
+    with at(annotations.path(CLAIMS_ANNOTATION)):  # marks and policy must fit together
+        return CronJobState(repository_hash, schedule, owner, claims, policy, secret_name)
 
 
 def _ours(manifest: Fields) -> tuple[str, Fields, Fields, Fields] | None:

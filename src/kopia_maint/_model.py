@@ -37,16 +37,15 @@ def check_name(value: object, kind: str, what: str) -> str:
     """Return *value* if Kubernetes would accept it as this kind of name, raise InvalidValue otherwise."""
     if type(value) is not str:  # of a subclass, such as an enumeration's member, other text would be written
         raise InvalidValue(f"{what} must be a plain string, not {shown(value)}")
-    if not _fits(value, kind):
-        length, _, allowed = _KINDS_OF_NAME[kind]
+    return _checked(value, kind, what)
+
+
+@lru_cache(maxsize=4096)  # the same names are read again and again; what is refused is not kept
+def _checked(value: str, kind: str, what: str) -> str:
+    length, pattern, allowed = _KINDS_OF_NAME[kind]
+    if not 0 < len(value) <= length or not pattern.fullmatch(value):
         raise InvalidValue(f"{what} {shown(value)} is not valid: 1 to {length} characters, {allowed}")
     return value
-
-
-@lru_cache(maxsize=4096)  # the same names are read again and again
-def _fits(value: str, kind: str) -> bool:
-    length, pattern, _ = _KINDS_OF_NAME[kind]
-    return 0 < len(value) <= length and pattern.fullmatch(value) is not None
 
 
 def utc_seconds(value: datetime, what: str = "a time") -> datetime:
@@ -107,7 +106,9 @@ class FrozenMapping(dict[K, V]):
 # --- checks that attrs runs on every value ---------------------------------------
 
 
-def _is(kind: type, *, optional: bool = False) -> Any:
+def is_a(kind: type, *, optional: bool = False) -> Any:
+    """Return a validator of attrs that refuses other types."""
+
     def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
         if not isinstance(value, kind) and not (optional and value is None):
             expect(value, kind, attribute.name)
@@ -166,7 +167,7 @@ class Repository:
     """
 
     secret_name: str = field(validator=_named("name"))
-    custom_ca: CustomCA = field(default=CustomCA(), validator=_is(CustomCA))
+    custom_ca: CustomCA = field(default=CustomCA(), validator=is_a(CustomCA))
 
     @cached_property
     def hash(self) -> str:
@@ -210,10 +211,10 @@ class SourceRequest:
             one tenant must not switch off everybody's maintenance.
     """
 
-    source: SourceRef = field(validator=_is(SourceRef))
-    repository: Repository = field(validator=_is(Repository))
-    schedule: Schedule | None = field(default=None, validator=_is(Schedule, optional=True))
-    enabled: bool = field(default=True, validator=_is(bool))
+    source: SourceRef = field(validator=is_a(SourceRef))
+    repository: Repository = field(validator=is_a(Repository))
+    schedule: Schedule | None = field(default=None, validator=is_a(Schedule, optional=True))
+    enabled: bool = field(default=True, validator=is_a(bool))
     created_at: datetime | None = field(default=None, converter=_created_at)
 
     def __attrs_post_init__(self) -> None:
@@ -239,9 +240,9 @@ class Claim:
         InvalidSchedule: The schedule never fires.
     """
 
-    schedule: Schedule | None = field(validator=_is(Schedule, optional=True))
+    schedule: Schedule | None = field(validator=is_a(Schedule, optional=True))
     since: datetime = field(converter=_since)
-    rejected: bool = field(default=False, validator=_is(bool))
+    rejected: bool = field(default=False, validator=is_a(bool))
 
     def __attrs_post_init__(self) -> None:
         _fires(self.schedule)
@@ -264,7 +265,7 @@ class Conflict:
 
     namespace: str = field(validator=_named("namespace"))
     name: str = field(validator=_named("name"))
-    schedule: Schedule = field(validator=_is(Schedule))
+    schedule: Schedule = field(validator=is_a(Schedule))
     since: datetime = field(converter=_since)
     policy: str = field(validator=_named("policy"))
 
@@ -342,7 +343,7 @@ class CronJobState:
     """
 
     repository_hash: str = field(validator=_named("repository hash"))
-    schedule: Schedule = field(validator=_is(Schedule))
+    schedule: Schedule = field(validator=is_a(Schedule))
     owner: str | None = field(validator=_named("namespace", unless=None))
     claims: Claims = field(converter=_claims)
     policy: str | None = field(default=None, validator=_named("policy", unless=None))
@@ -382,7 +383,7 @@ class CronJobState:
     @property
     def conflicts(self) -> tuple[Conflict, ...]:
         """The record of each marked claim, ordered by source."""
-        return tuple(map(self.conflict_of, sorted(self.claims.rejected, key=by_name)))
+        return tuple(filter(None, map(self.conflict_of, sorted(self.claims.rejected, key=by_name))))
 
     @property
     def latest_conflict(self) -> Conflict | None:
@@ -390,13 +391,15 @@ class CronJobState:
         marked = self.claims.rejected
         return self.conflict_of(max(marked, key=self.latest)) if marked else None
 
-    def conflict_of(self, source: SourceRef) -> Conflict:
-        """Return the record of this source's marked claim."""
+    def conflict_of(self, source: SourceRef) -> Conflict | None:
+        """Return the record of this source's claim, None where it has none or it is not marked."""
+        if source not in self.claims.rejected:
+            return None
+        namespace, name = by_name(source)
         claim = self.claims[source]
-        assert claim.schedule is not None and self.policy is not None  # noqa: PT018 - as both values are checked
-        return Conflict(
-            namespace=source.namespace, name=source.name, schedule=claim.schedule, since=claim.since, policy=self.policy
-        )
+        assert claim.schedule is not None  # and there is a policy: both values are checked
+        assert self.policy is not None
+        return Conflict(namespace=namespace, name=name, schedule=claim.schedule, since=claim.since, policy=self.policy)
 
     def latest(self, source: SourceRef) -> tuple[datetime, tuple[str, str]]:
         """Sort sources by when they asked, then by name: the last one is the latest."""

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ._errors import InvalidManifest, KopiaMaintError, at, joined, shown
+from ._errors import InvalidManifest, KopiaMaintError, joined, shown
 
 T = TypeVar("T")
 

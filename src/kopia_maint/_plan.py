@@ -26,6 +26,7 @@ from ._model import (
     SourceRequest,
     by_name,
     check_name,
+    is_a,
     utc_seconds,
 )
 from ._objects import Fields, attempt, plain
@@ -51,10 +52,10 @@ class Write:
             CronJob has one; or the DeleteOptions, with uid and resourceVersion as preconditions.
     """
 
-    action: Action
-    name: str
-    namespace: str
-    body: dict[str, Any]
+    action: Action = field(validator=is_a(Action))
+    name: str = field(validator=is_a(str))
+    namespace: str = field(validator=is_a(str))
+    body: dict[str, Any] = field(validator=is_a(dict))
 
     __hash__ = None  # type: ignore[assignment] # it holds plain JSON
 

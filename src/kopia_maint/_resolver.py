@@ -34,8 +34,9 @@ from ._model import (
     check_name,
     utc_seconds,
 )
+from ._objects import attempt
 from ._policy import FirstWins, Policy, check_policy, permitted
-from ._schedule import DEFAULT_SCHEDULE, Schedule
+from ._schedule import DEFAULT_SCHEDULE
 
 T = TypeVar("T")
 
@@ -109,8 +110,7 @@ def resolve(
     state, rules = _applied(state, news, policy)
     desired, standing = _settled(current, state, policy)
     rule = rules.get(source) or standing.get(source, _AGREED)
-    verdict = rule.creating if current is None else rule.verdict
-    conflict = desired.conflict_of(source) if verdict is Verdict.REJECTED else None
+    verdict, conflict = rule.creating if current is None else rule.verdict, desired.conflict_of(source)
     return Resolution(current=current, desired=desired, request=request, verdict=verdict, conflict=conflict)
 
 
@@ -184,13 +184,18 @@ def reconcile_all(
     expect(unreadable, Mapping, "unreadable", "pass a mapping from SourceRef to the name of a Secret, or None")  # type: ignore[type-abstract]
     by_hash: dict[str, CronJobState] = {}
     for state in _listed(states, "states", CronJobState):
-        if by_hash.setdefault(state.repository_hash, state) is not state:
+        if state.repository_hash in by_hash:
             raise InvalidValue(f"the CronJob {state.cron_job_name} is listed twice")
+        by_hash[state.repository_hash] = state
     asked = _listed(requests, "requests", SourceRequest)
     listed = _check_once([*_listed(unreadable.keys(), "unreadable", SourceRef), *(request.source for request in asked)])
-    names = {source: () if name is None else (name,) for source, name in unreadable.items()}
-    listed_only = None if complete else listed
-    return reconcile_listed(by_hash, asked, now=now, policy=policy, unreadable=names, listed=listed_only)
+    secrets = {
+        source: () if name is None else (expect(name, str, f"the name of the Secret of {source}"),)
+        for source, name in unreadable.items()
+    }
+    return reconcile_listed(
+        by_hash, asked, now=now, policy=policy, unreadable=secrets, listed=None if complete else listed
+    )
 
 
 def reconcile_listed(
@@ -205,22 +210,18 @@ def reconcile_listed(
     """
     Do what :func:`reconcile_all` does, for arguments that have been checked.
 
-    Args:
-        states: By repository hash.
-        requests: As there.
-        now: As there.
-        policy: As there.
-        unreadable: Each with the names of all Secrets that it may name.
-        listed: The sources that were listed, where there may be others; None: these are all.
+    *states* are by repository hash; each source of *unreadable* comes with all Secrets that it may name;
+    *listed* are the sources that were listed where there may be others, None where these are all.
     """
     by_repository: dict[str, list[SourceRequest]] = {}
     for request in requests:
         by_repository.setdefault(request.repository.hash, []).append(request)
-    of_secret: dict[str | None, set[SourceRef]] = {None: set()}  # None: of any
+    of_secret: dict[str | None, set[SourceRef]] = {None: set()}  # None: a CronJob that does not say its Secret
     for source, names in unreadable.items():
         for name in names:
-            of_secret.setdefault(name, set()).add(source)
-            of_secret[None].add(source)
+            if attempt(check_name, name, "name", "") is not None:
+                of_secret.setdefault(name, set()).add(source)
+                of_secret[None].add(source)
     decisions = {}
     for repository_hash in sorted(states.keys() | by_repository.keys()):
         current, asked = states.get(repository_hash), by_repository.get(repository_hash, [])
@@ -298,13 +299,14 @@ def _reconciled(
         state, news = _recorded(current and _kept(current, stay), enabled, now)
         state, _ = _applied(state, news, policy)
         desired, rules = _settled(current, state, policy)
-    standings = {source: _standing(source, Verdict.UNREADABLE, None, desired) for source in unreadable}
+    conflict_of = desired.conflict_of if desired else lambda _: None
+    standings = {it: standing_of(Verdict.UNREADABLE, None, desired, conflict_of(it)) for it in unreadable}
     alike: dict[tuple[Verdict, str | None], Standing] = {}  # most sources stand as many others do
     for request in requests:
         source, wanted = request.source, request.schedule
         verdict = rules.get(source, _AGREED).verdict if request.enabled else Verdict.DISABLED
         if verdict is Verdict.REJECTED:
-            standings[source] = _standing(source, verdict, wanted, desired)
+            standings[source] = standing_of(verdict, wanted, desired, conflict_of(source))
         else:
             kind = verdict, wanted.text if wanted else None
             standings[source] = alike.get(kind) or alike.setdefault(kind, standing_of(verdict, wanted, desired))
@@ -399,11 +401,6 @@ def _kept(current: CronJobState, sources: AbstractSet[SourceRef]) -> CronJobStat
     if state.claims.keys() <= sources:
         return state
     return evolve(state, claims=Claims({it: claim for it, claim in state.claims.items() if it in sources}))
-
-
-def _standing(source: SourceRef, verdict: Verdict, wanted: Schedule | None, state: CronJobState | None) -> Standing:
-    marked = state is not None and source in state.claims.rejected
-    return standing_of(verdict, wanted, state, state.conflict_of(source) if state is not None and marked else None)
 
 
 # --- what is asked of the arguments ----------------------------------------------
