@@ -147,10 +147,9 @@ def _maintenance(kopia: Fields) -> tuple[bool, Schedule | None]:
 
 def _repository(kopia: Fields) -> Repository:
     ca = kopia.mapping("customCA")
-    members = tuple(ca.string(key) or "" for key in ("secretName", "configMapName", "key")) if not ca.absent else ()
-    name = kopia.read("repository", check_name, "name", "repository")
-    with at("spec.kopia.customCA"):
-        return _known_repository(name, *members)
+    kinds = {"secretName": "name", "configMapName": "name", "key": "key"}
+    members = (ca.read(key, check_name, kind, key) if ca.string(key) else "" for key, kind in kinds.items())
+    return _known_repository(kopia.read("repository", check_name, "name", "repository"), *members)
 
 
 @lru_cache(maxsize=1024)
@@ -351,8 +350,10 @@ def patch_from_state(state: CronJobState, manifest: Mapping[str, Any]) -> dict[s
         KopiaMaintError: The manifest cannot be read, and should stay as it is.
     """
     expect(state, CronJobState, "state")
-    found = _ours(an_object(manifest))
-    if found is None or found[0] != state.repository_hash:
+    fields = an_object(manifest)
+    named = fields.mapping("metadata").members.get("name") == state.cron_job_name
+    found = _ours(fields) if named else None
+    if found is None:
         raise RepositoryMismatch(f"this is not the CronJob {state.cron_job_name}", path="metadata.name")
     _, cron_job, labels, annotations = found
     wanted_labels, wanted_annotations = _owned(state, labels.members)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from attrs import Attribute, field, frozen
 
-from ._errors import InvalidSchedule, InvalidValue, expect, shown
+from ._errors import InvalidSchedule, InvalidValue, expect, given, shown
 from ._schedule import Schedule
 
 K = TypeVar("K")
@@ -36,7 +36,7 @@ _RFC3339 = re.compile(
 def check_name(value: object, kind: str, what: str) -> str:
     """Return *value* if Kubernetes would accept it as this kind of name, raise InvalidValue otherwise."""
     if type(value) is not str:  # of a subclass, such as an enumeration's member, other text would be written
-        raise InvalidValue(f"{what} must be a plain string, not {shown(value)}")
+        raise InvalidValue(f"{what} must be a plain string, not {given(value)}")
     return _checked(value, kind, what)
 
 
@@ -111,7 +111,7 @@ def is_a(kind: type, *, optional: bool = False) -> Any:
 
     def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
         if not isinstance(value, kind) and not (optional and value is None):
-            expect(value, kind, attribute.name)
+            expect(value, kind, attribute.name, "None is allowed, too" if optional else "")
 
     return check
 

@@ -15,7 +15,6 @@ from attrs import evolve
 from kopia_maint import (
     DEFAULT_SCHEDULE,
     Claim,
-    Conflict,
     CronJobState,
     CustomCA,
     InvalidManifest,
@@ -25,7 +24,6 @@ from kopia_maint import (
     RepositoryMismatch,
     Schedule,
     StateTooLarge,
-    hand_over,
     manifest_from_state,
     patch_from_state,
     reconcile,
@@ -33,9 +31,9 @@ from kopia_maint import (
     resolve,
     state_from_manifest,
 )
-from kopia_maint._manifest import is_deep
+from kopia_maint._objects import is_deep
 
-from .helpers import LATER, NOW, REPOSITORY, ask, replication_source, source
+from ..helpers import LATER, NOW, REPOSITORY, ask, replication_source, source
 
 NAME = "kopia-maintenance-f11df99437a0f538"
 CLAIMS = "volsync.backube/schedule-claims"
@@ -88,6 +86,13 @@ def fork_cron_job(annotations: dict[str, str] | None = None, labels: dict[str, s
         },
         "status": {"lastScheduleTime": "2024-01-14T02:00:00Z"},
     }
+
+
+def stored(manifest: dict[str, Any]) -> CronJobState:
+    """Return the state of a CronJob of ours."""
+    state = state_from_manifest(manifest)
+    assert state is not None
+    return state
 
 
 # --- requests ------------------------------------------------------------------
@@ -155,21 +160,20 @@ def test_a_source_that_is_being_deleted_counts_as_disabled() -> None:
 
 
 @pytest.mark.parametrize(
-    "manifest",
+    "part",
     [
         {"apiVersion": "v1", "kind": "ConfigMap"},
-        {"apiVersion": "example.com/v1", "kind": "ReplicationSource", "spec": {"kopia": {}}},
-        {"apiVersion": "www.example.com/v1", "kind": "ReplicationSource", "spec": {"kopia": {}}},
-        {"apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationDestination", "spec": {"kopia": {}}},
-        {"apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationSource", "spec": {"restic": {}}},
-        {"apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationSource", "spec": {"kopia": None}},
-        {"apiVersion": "volsync.backube/v9", "kind": "ReplicationSource", "spec": {"rsync": {}}},
-        {"kind": "ReplicationSource", "metadata": {"name": "${APP}"}, "spec": {"restic": {}}},
+        {"apiVersion": "example.com/v1", "spec": {"kopia": {}}},
+        {"apiVersion": "www.example.com/v1", "spec": {"kopia": {}}},
+        {"kind": "ReplicationDestination", "spec": {"kopia": {}}},
+        {"spec": {"restic": {}}},
+        {"spec": {"kopia": None}},
+        {"metadata": {"name": "${APP}"}, "spec": {"restic": {}}},
     ],
 )
-def test_what_is_not_a_kopia_source_is_none(manifest: dict[str, Any]) -> None:
+def test_what_is_not_a_kopia_source_is_none(part: dict[str, Any]) -> None:
     """Other kinds, other groups and other movers are none of our business."""
-    assert request_from_manifest(manifest) is None
+    assert request_from_manifest({**replication_source(), **part}) is None
 
 
 def test_items_of_a_list_need_no_kind() -> None:
@@ -193,7 +197,9 @@ def test_times_that_a_loader_has_parsed_are_taken() -> None:
         ("apiVersion", "volsync.backube/v2", InvalidManifest, "'volsync.backube/v2' is not known"),
         ("apiVersion", 1, InvalidManifest, "must be a string"),
         ("kind", ["ReplicationSource"], InvalidManifest, "must be a string"),
-        ("metadata", None, InvalidManifest, "is missing"),
+        ("kind", "", InvalidManifest, "must not be empty"),
+        ("apiVersion", "", InvalidManifest, "must not be empty"),
+        ("metadata", None, InvalidManifest, "is missing: pass the whole object"),
         ("metadata", [], InvalidManifest, "must be a mapping"),
         ("metadata.name", None, InvalidManifest, "is missing"),
         ("metadata.name", 7, InvalidManifest, "must be a string, not a value of type int"),
@@ -233,14 +239,40 @@ def test_a_bad_source_is_refused_where_it_is_bad(
     """The error has the field's path, and names the source wherever its name can be read."""
     with pytest.raises(error, match=message) as caught:
         request_from_manifest(changed(replication_source(), path, value))
-    expected = {
-        "spec.kopia.customCA.key": "spec.kopia.customCA" if error is InvalidValue else path,
-        "metadata": "metadata" if value == [] else "metadata.namespace",
-    }.get(path, path)
-    assert caught.value.path == expected
-    assert str(caught.value).startswith(f"{expected}: ")
-    named = path.startswith(("spec", "metadata.creation")) or value == "volsync.backube/v2"
+    assert caught.value.path == path
+    assert str(caught.value).startswith(f"{path}: ")
+    named = not path.startswith("metadata") or path == "metadata.creationTimestamp"
     assert caught.value.source == (source("team-a/source-a") if named else None)
+    readable = not path.startswith("spec") or path.startswith(("spec.kopia.customCA", "spec.kopia.maintenance"))
+    assert caught.value.secret_name == ("shared-repo-secret" if readable else None)
+
+
+def test_an_unknown_version_is_an_error_in_any_case() -> None:
+    """Of a source that is being deleted, or that has no spec.kopia where we look for it, too."""
+    parts: list[dict[str, Any]] = [
+        {"spec": {"rsync": {}}},
+        {"metadata": {**replication_source()["metadata"], "deletionTimestamp": "x"}},
+    ]
+    for part in parts:
+        with pytest.raises(InvalidManifest, match=r"'volsync\.backube/v9' is not known"):
+            request_from_manifest({**replication_source(), **part, "apiVersion": "volsync.backube/v9"})
+
+
+@pytest.mark.parametrize("repository", [None, "", "Secret!", 5, "${SECRET}"])
+@pytest.mark.parametrize("leaves", [True, False])
+def test_a_disabled_source_of_an_unreadable_repository_asks_for_nothing(repository: object, leaves: bool) -> None:
+    """Of it, only its names, `enabled` and its repository are read; of one that leaves, not even `enabled`."""
+    manifest = replication_source(repository=repository, maintenanceCronJob={"enabled": False})
+    manifest["metadata"]["creationTimestamp"] = 5
+    if leaves:
+        manifest["metadata"]["deletionTimestamp"] = "2024-01-15T10:30:00Z"
+        manifest["spec"]["kopia"]["maintenanceCronJob"] = "damaged"
+    assert request_from_manifest(manifest) is None
+    manifest["spec"]["kopia"]["repository"] = "shared-repo-secret"
+    assert request_from_manifest(manifest) == ask("team-a/source-a", enabled=False)
+    with pytest.raises(KopiaMaintError) as caught:
+        request_from_manifest(changed(manifest, "metadata.name", "Source_A"))
+    assert (caught.value.path, caught.value.source) == ("metadata.name", None)
 
 
 @pytest.mark.parametrize("value", [None, [], "text", 5])
@@ -256,7 +288,7 @@ def test_what_is_not_a_mapping_is_refused(value: Any) -> None:
 
 def test_a_cron_job_of_the_fork_is_adopted() -> None:
     """It has an owner and a schedule, and no claims yet."""
-    state = state_from_manifest(fork_cron_job())
+    state = stored(fork_cron_job())
     assert state == CronJobState(REPOSITORY.hash, Schedule.parse("0 2 * * *"), "team-a", {}, None, "shared-repo-secret")
 
 
@@ -264,7 +296,7 @@ def test_a_hijacked_repository_heals() -> None:
     """The label went to a loser, the schedule too: the annotation counts, and the creator's next word stands."""
     hijacked = fork_cron_job(labels={OWNER: "team-b"})
     hijacked["spec"]["schedule"] = "0 4 * * *"
-    state = state_from_manifest(hijacked)
+    state = stored(hijacked)
     assert (state.owner, str(state.schedule)) == ("team-a", "0 4 * * *")
     patch = patch_from_state(state, hijacked)
     assert patch is not None
@@ -285,92 +317,30 @@ def test_the_owner_is_the_annotation_else_the_label_else_unknown(
     manifest = fork_cron_job()
     manifest["metadata"]["annotations"][OWNER] = annotation
     manifest["metadata"]["labels"][OWNER] = label
-    assert state_from_manifest(manifest).owner == owner
+    assert stored(manifest).owner == owner
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        FORK_CONFLICT,
-        FORK_CONFLICT.replace("'team-b' ", "'team-b'\n  ") + "\n",
-        "Schedule 0 4 * * * requested from namespace team-b at 2024-01-15T10:30:00Z",
-        "Last conflict: Schedule 0 4 * * * requested from namespace team-b at 2024-01-15T11:30:00+01:00",
-    ],
-)
-def test_the_forks_conflict_is_read_in_all_its_forms(text: str) -> None:
-    """With quotes or without, broken over lines, with the closing clause or without."""
-    state = state_from_manifest(fork_cron_job(annotations={CONFLICT: text}))
-    assert state.latest_conflict == Conflict(namespace="team-b", schedule=Schedule.parse("0 4 * * *"), since=NOW)
-
-
-@pytest.mark.parametrize(
-    "text", ["", "sorry", "Last conflict: Schedule 'x' requested from namespace 'B' at noon", None]
-)
-def test_a_conflict_that_cannot_be_read_is_no_obstacle(text: Any) -> None:
-    """It is ignored."""
-    assert state_from_manifest(fork_cron_job(annotations={CONFLICT: text})).latest_conflict is None
-
-
-ADOPTED = fork_cron_job(annotations={CONFLICT: FORK_CONFLICT})
-
-
-@pytest.mark.parametrize(
-    ("request_", "stays"),
-    [
-        (ask("team-a/a", "0 2 * * *"), True),
-        (ask("team-c/c"), True),
-        (ask("team-b/b", enabled=False), True),
-        (ask("team-b/b"), False),
-        (ask("team-a/a", "0 4 * * *"), False),
-    ],
-)
-def test_an_adopted_conflict_is_kept_while_nothing_contradicts_it(request_: Any, stays: bool) -> None:
-    """`resolve` keeps it until its namespace makes a claim, or its schedule is established."""
-    adopted = state_from_manifest(ADOPTED)
-    desired = resolve(adopted, request_, now=LATER).desired
+@pytest.mark.parametrize("text", [FORK_CONFLICT, "", "sorry"])
+def test_the_conflict_annotation_is_written_and_never_read(text: str) -> None:
+    """The claims are the record; the fork's text goes with the first write."""
+    manifest = fork_cron_job(annotations={CONFLICT: text})
+    state = stored(manifest)
+    assert (state.conflicts, state.latest_conflict) == ((), None)
+    desired = resolve(state, ask("team-a/a", "0 2 * * *"), now=LATER).desired
     assert desired is not None
-    assert (desired.latest_conflict == adopted.latest_conflict) is stays
-    assert state_from_manifest(manifest_from_state(desired, {})) == desired
-
-
-def test_an_adopted_conflict_yields_to_a_known_one_and_to_its_own_hand_over() -> None:
-    """It goes once a claim is in conflict, or once its namespace is the owner."""
-    adopted = state_from_manifest(ADOPTED)
-    known = resolve(adopted, ask("team-c/c", "0 6 * * *"), now=LATER).desired
-    assert known is not None
-    assert known.latest_conflict is not None
-    assert known.latest_conflict.name == "c"
-    assert hand_over(adopted, "team-b").latest_conflict is None
-    assert hand_over(adopted, "team-c").latest_conflict == adopted.latest_conflict
-
-
-@pytest.mark.parametrize("namespace", ["team-a", "team-c"])
-def test_a_conflict_that_the_fork_wrote_over_ours_has_no_source(disputed: CronJobState, namespace: str) -> None:
-    """The claims name the source of our own record; about another namespace's they say nothing."""
-    manifest = manifest_from_state(disputed, {})
-    manifest["metadata"]["annotations"][CONFLICT] = FORK_CONFLICT.replace("team-b", namespace)
-    conflict = state_from_manifest(manifest).latest_conflict
-    assert conflict is not None
-    assert (conflict.namespace, conflict.name) == (namespace, None)
-
-
-def test_the_first_reconcile_drops_an_adopted_conflict() -> None:
-    """It knows all sources, and so all conflicts."""
-    adopted = state_from_manifest(ADOPTED)
-    answer = reconcile(adopted, [ask("team-a/a", "0 2 * * *")], now=LATER)
-    assert answer.desired is not None
-    assert answer.desired.latest_conflict is None
-    assert answer.closed == (adopted.latest_conflict,)
+    patch = patch_from_state(desired, manifest)
+    assert patch is not None
+    assert patch["metadata"]["annotations"][CONFLICT] is None
 
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("kind", "Job", "'Job' is not known"),
+        ("kind", 5, "must be a string"),
         ("apiVersion", "batch/v2", "'batch/v2' is not known"),
         ("metadata", 5, "must be a mapping"),
-        ("metadata.name", "kopia-maintenance-XYZ", "is not a maintenance CronJob's name"),
-        ("metadata.name", "other", "is not a maintenance CronJob's name"),
+        ("metadata.name", None, "is missing"),
+        ("metadata.name", 5, "must be a string"),
         ("metadata.labels", "x", "must be a mapping"),
         ("metadata.annotations", [], "must be a mapping"),
         ("spec", None, "is missing"),
@@ -386,6 +356,23 @@ def test_a_bad_cron_job_is_refused_where_it_is_bad(path: str, value: object, mes
     assert caught.value.path == ("spec.schedule" if path == "spec" else path)
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("kind", "Job"),
+        ("metadata.name", "other"),
+        ("metadata.name", "kopia-maintenance-XYZ"),
+        ("metadata.name", "kopia-maint-shared-repo-secret-f11df99437a0f538"),
+        ("metadata.name", "kopia-maintenance-f11df99437a0f5380"),
+    ],
+)
+def test_what_is_not_named_as_ours_is_none(path: str, value: str) -> None:
+    """KopiaMaintenance's CronJobs carry our label under other names: not ours, and no error, whatever they hold."""
+    manifest = changed(changed(fork_cron_job(), path, value), "spec", {})
+    assert state_from_manifest(manifest) is None
+    assert state_from_manifest(changed(manifest, "apiVersion", "batch/v2")) is None
+
+
 def test_a_hash_label_that_contradicts_the_name_is_refused() -> None:
     """Which repository would it be? A missing label is no contradiction."""
     manifest = fork_cron_job()
@@ -394,7 +381,7 @@ def test_a_hash_label_that_contradicts_the_name_is_refused() -> None:
         state_from_manifest(manifest)
     assert caught.value.path == "metadata.labels[volsync.backube/repository-hash]"
     del manifest["metadata"]["labels"]
-    assert state_from_manifest(manifest).repository_hash == REPOSITORY.hash
+    assert stored(manifest).repository_hash == REPOSITORY.hash
 
 
 @pytest.mark.parametrize(
@@ -419,8 +406,15 @@ def test_a_hash_label_that_contradicts_the_name_is_refused() -> None:
         ('{"version":1,"claims":{"a":{"b":["0 2 * *","2024-01-15T10:30:00Z"]}}}', "expected 5 fields"),
         ('{"version":1,"claims":{"a":{"b":[null,"now"]}}}', "RFC 3339"),
         ('{"version":1,"claims":{"a":{},"a":{}}}', "a key is there twice"),
-        ('{"version":1,"claims":{},"latestConflict":"team-b"}', "is not valid"),
-        ('{"version":1,"claims":{},"latestConflict":{}}', "NAMESPACE/NAME"),
+        ('{"version":1,"claims":{"a":{"b":["0 2 * * *","2024-01-15T10:30:00Z","accepted"]}}}', "rejected"),
+        ('{"version":1,"claims":{"a":{"b":["0 2 * * *","2024-01-15T10:30:00Z","rejected",1]}}}', "rejected"),
+        ('{"version":1,"claims":{"a":{"b":["0 2 * * *","2024-01-15T10:30:00Z","rejected"]}}}', "policy must name"),
+        ('{"version":1,"policy":"p","claims":{"a":{"b":["0 2 * * *","2024-01-15T10:30:00Z"]}}}', "policy must name"),
+        ('{"version":1,"policy":"p","claims":{"a":{"b":[null,"2024-01-15T10:30:00Z","rejected"]}}}', "preference"),
+        ('{"version":1,"policy":null,"claims":{}}', "policy must be a plain string"),
+        ('{"version":1,"policy":"First Wins","claims":{}}', "'First Wins' is not valid"),
+        ('{"version":1,"claims":{"a":{"b":["0 0 30 2 *","2024-01-15T10:30:00Z"]}}}', "never fires"),
+        ('{"version":1,"claims":{"a":{"b":[null,"2024-01-15T10:30:00+05:60"]}}}', "RFC 3339"),
         (" " * (256 * 1024 + 1), "Kubernetes allows"),
         (5, "must be a string"),
     ],
@@ -436,7 +430,7 @@ def test_claims_that_are_damaged_or_of_the_future_are_refused(text: Any, message
 def test_a_foreign_repository_config_is_ignored() -> None:
     """The name is for people; one that cannot be read is unknown."""
     manifest = fork_cron_job(annotations={"volsync.backube/repository-config": "{not a name}"})
-    assert state_from_manifest(manifest).repository_name is None
+    assert stored(manifest).secret_name is None
 
 
 # --- writing ---------------------------------------------------------------------
@@ -454,11 +448,11 @@ def test_the_claims_read_as_a_list(disputed: CronJobState) -> None:
     """Versioned, sorted JSON, one source a line, as `kubectl describe` shows it."""
     text = manifest_from_state(disputed, {})["metadata"]["annotations"][CLAIMS]
     assert text.splitlines() == [
-        '{"version":1,"latestConflict":"team-b/b","claims":{',
+        '{"version":1,"policy":"first-wins","claims":{',
         '"team-a":{',
         '"a":["0 2 * * *","2024-01-15T10:30:00Z"]},',
         '"team-b":{',
-        '"b":["0 4 * * *","2024-01-15T10:30:00Z"],',
+        '"b":["0 4 * * *","2024-01-15T10:30:00Z","rejected"],',
         '"c":[null,"2024-01-15T10:30:00Z"]}}}',
     ]
     assert json.loads(text)["version"] == 1
@@ -492,7 +486,7 @@ def test_another_repositorys_cron_job_may_be_the_template(disputed: CronJobState
     template = fork_cron_job({"volsync.backube/repository-config": "other", CLAIMS: "damaged", OWNER: "team-z"})
     template["metadata"]["name"] = "kopia-maintenance-" + "0" * 16
     del template["metadata"]["labels"]["volsync.backube/repository-hash"]
-    nameless = evolve(disputed, repository_name=None)
+    nameless = evolve(disputed, secret_name=None)
     assert state_from_manifest(manifest_from_state(nameless, template)) == nameless
 
 
@@ -573,7 +567,7 @@ def test_a_healed_label_is_a_write_although_the_state_is_the_same(disputed: Cron
     """The patch says whether to write, not the action."""
     manifest = manifest_from_state(disputed, {})
     manifest["metadata"]["labels"][OWNER] = "team-b"
-    resolution = resolve(state_from_manifest(manifest), ask("team-b/c"), now=LATER)
+    resolution = resolve(stored(manifest), ask("team-b/c"), now=LATER)
     assert not resolution.changed
     assert patch_from_state(disputed, manifest) == {"metadata": {"labels": {OWNER: "team-a"}}}
 
@@ -634,7 +628,7 @@ def test_what_just_fits_is_written_and_read(disputed: CronJobState) -> None:
     with pytest.raises(StateTooLarge):
         manifest_from_state(disputed, just)
     text = present[CLAIMS].ljust(256 * 1024)
-    assert state_from_manifest(fork_cron_job(annotations={CLAIMS: text})).claims == disputed.claims
+    assert stored(fork_cron_job(annotations={CLAIMS: text})).claims == disputed.claims
 
 
 def test_a_hundred_levels_are_not_deep() -> None:
@@ -669,7 +663,7 @@ def test_foreign_annotations_count_too(disputed: CronJobState) -> None:
     with pytest.raises(StateTooLarge, match="namespace team-b has the largest share"):
         patch_from_state(disputed, manifest)
     with pytest.raises(StateTooLarge, match="they are not ours: there is no claim"):
-        patch_from_state(evolve(disputed, claims={}, latest_conflict=None), manifest)
+        patch_from_state(evolve(disputed, claims={}, policy=None), manifest)
 
 
 def test_adoption_is_undisturbed_by_a_while_with_the_fork() -> None:
@@ -680,7 +674,7 @@ def test_adoption_is_undisturbed_by_a_while_with_the_fork() -> None:
     manifest["metadata"]["labels"][OWNER] = "team-b"
     manifest["spec"]["schedule"] = "0 4 * * *"
     del manifest["metadata"]["annotations"][CONFLICT]
-    after = state_from_manifest(manifest)
+    after = stored(manifest)
     assert (after.owner, after.claims) == ("team-a", state.claims)
     answer = reconcile(after, [ask("team-a/a", "0 3 * * *"), ask("team-b/b", "0 4 * * *")], now=LATER)
     assert answer.desired is not None
