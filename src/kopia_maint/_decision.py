@@ -41,7 +41,7 @@ class Action(_Word):
     NONE = "none"
 
 
-@frozen
+@frozen(kw_only=True)
 class Standing:
     """
     How one source stands, as a condition or an Event tells its tenant.
@@ -56,7 +56,7 @@ class Standing:
     verdict: Verdict | None = field(validator=is_a(Verdict, optional=True))
     reason: str = field(validator=is_a(str))
     message: str = field(validator=is_a(str))
-    conflict: Conflict | None = field(default=None, validator=is_a(Conflict, optional=True))
+    conflict: Conflict | None = field(validator=is_a(Conflict, optional=True))
 
 
 _OF_ITSELF = {
@@ -71,7 +71,7 @@ def standing_of(
     """Return how a source stands that asks for *wanted*; the message says only what *state* knows."""
     told = _OF_ITSELF.get(verdict) or _told(verdict, wanted, state, conflict)
     reason = verdict.value.capitalize()
-    return Standing(verdict, reason, f"{reason}: {told}", conflict)
+    return Standing(verdict=verdict, reason=reason, message=f"{reason}: {told}", conflict=conflict)
 
 
 def _told(verdict: Verdict, wanted: Schedule | None, state: CronJobState | None, conflict: Conflict | None) -> str:

@@ -329,7 +329,8 @@ def _standings(
 
 
 def _standing(verdict: Verdict | None, reason: str, message: str, conflict: Conflict | None = None) -> Standing:
-    return Standing(verdict, reason, f"{reason}: {message}"[:_MESSAGE_LENGTH], conflict)
+    told = f"{reason}: {message}"[:_MESSAGE_LENGTH]
+    return Standing(verdict=verdict, reason=reason, message=told, conflict=conflict)
 
 
 def _same(one: Manifest | None, other: Manifest) -> bool:

@@ -146,7 +146,7 @@ def test_other_times_are_refused(value: Any) -> None:
         lambda: CronJobState(REPOSITORY.hash, TWO, None, ask_nobody().verdicts),  # type: ignore[arg-type]
         lambda: CronJobState(REPOSITORY.hash, TWO, None, {}, None, "Secret"),
         lambda: Decision(current=None, desired=ask_nobody()),  # type: ignore[arg-type]
-        lambda: Standing("agreed", "Agreed", "yes", None),  # type: ignore[arg-type]
+        lambda: Standing(verdict="agreed", reason="Agreed", message="yes", conflict=None),  # type: ignore[arg-type]
         lambda: Reconciliation(current=None, desired=None, repository=None, standings={"a/b": "agreed"}),  # type: ignore[dict-item]
         lambda: Write(action="create", name="a", namespace="b", body={}),  # type: ignore[arg-type]
     ],

@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import inspect
+import json
+import typing
 
+import attrs
 import pytest
 
 import kopia_maint
 
+from ..helpers import NOW, ask
+
 SIGNATURES = {
-    "Claim": "schedule, since",
-    "Conflict": "*, namespace, schedule, since, name=, policy=",
-    "CronJobState": "repository_hash, schedule, owner, claims, latest_conflict=, repository_name=",
+    "Bounded": "policy=, *, shortest=, longest=",
+    "Claim": "schedule, since, rejected=",
+    "Conflict": "*, namespace, name, schedule, since, policy",
+    "CronJobState": "repository_hash, schedule, owner, claims, policy=, secret_name=",
     "CustomCA": "secret_name=, config_map_name=, key=",
+    "Decision": "*, current, desired",
+    "Plan": "*, decisions, writes, standings, unreadable, withheld, errors",
     "Repository": "secret_name, custom_ca=",
-    "Reconciliation": "*, current, desired, verdicts, conflicts, before=",
-    "Resolution": "*, request, current, desired, verdict, conflict",
+    "Reconciliation": "*, current, desired, repository, standings",
+    "Resolution": "*, current, desired, request, verdict, conflict=",
     "SourceRef": "namespace, name",
     "SourceRequest": "source, repository, schedule=, enabled=, created_at=",
+    "Standing": "*, verdict, reason, message, conflict",
+    "Write": "*, action, name, namespace, body",
     "hand_over": "current, namespace, *, policy=",
     "manifest_from_state": "state, template, *, operator_namespace=",
     "patch_from_state": "state, manifest",
-    "plan": "states, requests, *, now, policy=, unreadable=",
+    "plan_manifests": "*, cron_jobs, replication_sources, template, operator_namespace, complete, now, policy=",
     "reconcile": "current, requests, *, now, policy=, unreadable=",
+    "reconcile_all": "states, requests, *, now, policy=, unreadable=, complete",
     "request_from_manifest": "replication_source",
     "resolve": "current, request, *, now, policy=",
     "state_from_manifest": "cron_job",
+    "withdraw": "current, source, *, policy=",
+    "write_for": "decision, cron_job, template, *, operator_namespace",
 }
 
 
@@ -45,3 +58,30 @@ def shape(name: str) -> str:
 def test_signatures(name: str) -> None:
     """Names of arguments, which of them are by keyword only, and which may be left out."""
     assert shape(name) == SIGNATURES[name]
+
+
+def test_everything_public_says_where_it_is_imported_from() -> None:
+    """Errors, pickles and documentation name things as users import them."""
+    for name in kopia_maint.__all__:
+        public = getattr(kopia_maint, name)
+        if inspect.isclass(public) or inspect.isfunction(public):
+            assert (public.__module__, public.__name__) == ("kopia_maint", name)
+            assert inspect.getdoc(public)
+
+
+@pytest.mark.parametrize("name", [it for it in kopia_maint.__all__ if inspect.isclass(getattr(kopia_maint, it))])
+def test_the_types_of_every_value_can_be_resolved(name: str) -> None:
+    """Libraries that build values from types look names up where a class says that it lives."""
+    public = getattr(kopia_maint, name)
+    typing.get_type_hints(public)
+    if attrs.has(public):
+        attrs.resolve_types(public)
+
+
+def test_enumerations_are_strings() -> None:
+    """Compared, shown and written as their values."""
+    decision = kopia_maint.resolve(None, ask("team-a/a"), now=NOW)
+    assert decision.action == "create"
+    assert f"{kopia_maint.Verdict.REJECTED}" == str(kopia_maint.Verdict.REJECTED) == "rejected"
+    assert json.dumps(kopia_maint.Action.NONE) == '"none"'
+    assert [verdict.name.lower() for verdict in kopia_maint.Verdict] == list(kopia_maint.Verdict)

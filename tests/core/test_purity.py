@@ -21,15 +21,15 @@ from kopia_maint import (
     hand_over,
     manifest_from_state,
     patch_from_state,
-    plan,
     reconcile,
+    reconcile_all,
     request_from_manifest,
     resolve,
     state_from_manifest,
 )
 from kopia_maint.testing import strategies
 
-from .helpers import REPOSITORY, replication_source
+from ..helpers import REPOSITORY, replication_source
 
 HISTORY = """
 import locale
@@ -70,9 +70,14 @@ for step in range(300):
     current = None if manifest is None else state_from_manifest(manifest)
     policy = (FirstWins(), Consensus())[step % 5 == 0]
     resolution = resolve(current, request, now=now + timedelta(minutes=step), policy=policy)
-    answer = plan([resolution.desired], [request], now=now + timedelta(hours=step), policy=policy)
+    answer = reconcile_all([resolution.desired], [request], now=now + timedelta(hours=step), policy=policy, complete=True)
     patch_from_state(resolution.desired, manifest_from_state(resolution.desired, {}))
-    manifest = manifest_from_state(hand_over(resolution.desired, namespace), manifest or {})
+    manifest = manifest_from_state(hand_over(resolution.desired, namespace).desired, manifest or {})
+    plan = plan_manifests(
+        cron_jobs=[manifest], replication_sources=[source], template=lambda *_: {}, operator_namespace="volsync-system",
+        complete=False, now=now, policy=Bounded(policy, shortest=timedelta(hours=1)),
+    )
+    print(plan)
     print(resolution.explanation, [str(source) for each in answer.values() for source in each.verdicts])
     print(resolution.desired.schedule.next_runs(now, 2, tz=zone))
 try:
@@ -104,7 +109,7 @@ def usual() -> str:
 
 def test_a_long_history_touches_nothing_outside(usual: str) -> None:
     """An audit hook sees no file, no socket, no process and no import."""
-    assert usual.count("\n") == 602
+    assert usual.count("\n") == 902
 
 
 @pytest.mark.parametrize(
@@ -156,6 +161,6 @@ def test_no_decision_changes_what_it_was_given(
     before = pickle.dumps((state, listed))
     resolve(state, listed[0], now=since, policy=policy)
     reconcile(state, listed, now=since, policy=policy)
-    plan([state], listed, now=since, policy=policy)
+    reconcile_all([state], listed, now=since, policy=policy, complete=True)
     hand_over(state, request_.source.namespace, policy=policy)
     assert pickle.dumps((state, listed)) == before

@@ -235,7 +235,7 @@ def test_an_async_policy_is_an_error() -> None:
             return challenger.namespace == state.owner
 
     with pytest.raises(InvalidValue, match="permits must be a plain function"):
-        resolve(None, REQUEST, now=NOW, policy=Waits())  # type: ignore[arg-type]
+        resolve(None, REQUEST, now=NOW, policy=Waits())
     hidden: Any = SimpleNamespace(name="hidden", permits=lambda *asked: Waits().permits(*asked))
     with pytest.raises(InvalidValue, match="must answer True or False, not a value of type coroutine"):
         resolve(STATE, ask("team-b/b", "0 4 * * *"), now=NOW, policy=hidden)
