@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import pty
@@ -300,9 +301,9 @@ def test_a_failure_as_json(mine: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Missing argument"),
-        (["--vectors", "/nowhere", "--", "true"], "does not exist"),
-        (["--", "/no/such/program"], "/no/such/program cannot be started: No such file"),
+        ([], "COMMAND"),
+        (["--vectors", "/nowhere", "--", "true"], "/nowhere"),
+        (["--", "/no/such/program"], f"/no/such/program cannot be started: {os.strerror(errno.ENOENT)}"),
     ],
 )
 def test_bad_usage(arguments: list[str], message: str) -> None:
@@ -310,7 +311,7 @@ def test_bad_usage(arguments: list[str], message: str) -> None:
     command = [sys.executable, "-m", "kopia_maint.cli", "conformance", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert message in done.stderr
+    assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
 
 

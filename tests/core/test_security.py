@@ -60,7 +60,7 @@ def test_the_bounds_are_the_codes() -> None:
 )
 def test_yaml_builds_no_objects(tag: str) -> None:
     """A tag that asks for one is refused."""
-    with pytest.raises(_yaml.InvalidYaml, match="could not determine a constructor"):
+    with pytest.raises(_yaml.InvalidYaml, match=f"is not YAML: .*{tag.partition(' ')[0]}"):
         _yaml.read(f"a: !!{tag}")
 
 
