@@ -4,11 +4,14 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$python && break; done)
 VENV ?= .venv
 BIN := $(VENV)/bin
+PINS := .ci/constraints.txt
+# Building takes place in an environment of its own, which --constraint alone does not reach.
+INSTALL := $(BIN)/python -m pip install --quiet --constraint $(PINS) --build-constraint $(PINS)
 # The operator's frameworks, which some tests use, cannot be installed on Python 3.10.
 CHECKED = src $(shell $(BIN)/python -c 'import kopf' 2>/dev/null && echo tests)
 
 .PHONY: help demo test coverage lint types contracts check docs diagrams format schedules histories fuzz mutants vectors \
-	bench versions package clean
+	bench versions constraints package clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
@@ -31,7 +34,7 @@ lint: $(VENV)/.dev
 types: $(VENV)/.dev
 	$(BIN)/mypy $(CHECKED)
 	$(BIN)/pyright --pythonpath $(BIN)/python $(CHECKED)
-	$(BIN)/pip install --quiet --no-deps --upgrade --target $(VENV)/typed . # as users get it
+	$(INSTALL) --no-deps --upgrade --target $(VENV)/typed . # as users get it
 	PYTHONPATH=$(abspath $(VENV)/typed) $(BIN)/pyright --pythonpath $(BIN)/python --verifytypes kopia_maint --ignoreexternal
 
 contracts: $(VENV)/.dev ## What may import what
@@ -71,33 +74,40 @@ bench: $(VENV)/.bench ## Measure what it costs, against what a reader knows
 versions: $(VENV)/.versions ## Pass the tests on every Python there is, with the oldest dependencies, and try the package
 	$(BIN)/nox
 
+constraints: $(VENV)/.versions ## Pin the newest versions, once the tests pass with them and with the oldest
+	$(BIN)/nox --session tests oldest
+	printf '%s\n' pip hatchling editables | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
+		--no-annotate --custom-compile-command 'make constraints' --output-file $(PINS) \
+		--all-extras $(foreach group,dev docs bench fuzz mutants versions,--group $(group)) pyproject.toml -
+
 package: $(VENV)/.versions ## Build the wheel and the sdist into dist, and use the wheel in an empty environment
 	$(BIN)/nox --session package
 
 clean:
 	rm -rf $(VENV) .nox dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 
-$(VENV)/bin/python:
+$(VENV)/.pip: $(PINS)
 	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer is needed; name one with make PYTHON=..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --upgrade pip
-
-$(VENV)/.demo: $(VENV)/bin/python pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[cli]'
+	test -e $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint $(PINS) pip
 	@touch $@
 
-$(VENV)/.docs: $(VENV)/bin/python pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[testing]' --group docs
+$(VENV)/.demo: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable '.[cli]'
 	@touch $@
 
-$(VENV)/.dev: $(VENV)/bin/python pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[cli,testing]' --group dev
+$(VENV)/.docs: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable '.[testing]' --group docs
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable '.[cli,testing]' --group dev
 	@touch $@ $(VENV)/.demo
 
-$(VENV)/.bench: $(VENV)/bin/python pyproject.toml
-	$(BIN)/pip install --quiet --editable '.[cli]' --group bench
+$(VENV)/.bench: $(VENV)/.pip pyproject.toml
+	$(INSTALL) --editable '.[cli]' --group bench
 	@touch $@ $(VENV)/.demo
 
 $(VENV)/.fuzz $(VENV)/.mutants $(VENV)/.versions: $(VENV)/.%: $(VENV)/.dev
-	$(BIN)/pip install --quiet --group $*
+	$(INSTALL) --group $*
 	@touch $@
