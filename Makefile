@@ -5,7 +5,7 @@ PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 PINS := .ci/constraints.txt
-# Building takes place in an environment of its own, which --constraint alone does not reach.
+# pip builds in an environment of its own, which --constraint does not reach.
 INSTALL := $(BIN)/python -m pip install --quiet --constraint $(PINS) --build-constraint $(PINS)
 # The operator's frameworks, which some tests use, cannot be installed on Python 3.10.
 CHECKED = src $(shell $(BIN)/python -c 'import kopf' 2>/dev/null && echo tests)
@@ -74,10 +74,11 @@ bench: $(VENV)/.bench ## Measure what it costs, against what a reader knows
 versions: $(VENV)/.versions ## Pass the tests on every Python there is, with the oldest dependencies, and try the package
 	$(BIN)/nox
 
+# hatchling builds this package; setuptools and pybind11 build the tools that come as sources.
 constraints: $(VENV)/.versions ## Pin the newest versions, once the tests pass with them and with the oldest
 	$(BIN)/nox --session tests oldest
-	printf '%s\n' pip hatchling editables | $(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.10 \
-		--no-annotate --custom-compile-command 'make constraints' --output-file $(PINS) \
+	printf '%s\n' pip hatchling setuptools pybind11 | $(BIN)/uv pip compile --quiet --upgrade --universal \
+		--python-version 3.10 --no-annotate --custom-compile-command 'make constraints' --output-file $(PINS) \
 		--all-extras $(foreach group,dev docs bench fuzz mutants versions,--group $(group)) pyproject.toml -
 
 package: $(VENV)/.versions ## Build the wheel and the sdist into dist, and use the wheel in an empty environment
