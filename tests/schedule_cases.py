@@ -250,7 +250,7 @@ def intervals(text: str) -> tuple[timedelta, timedelta] | tuple[None, None]:
     read = fields(text)
     if isinstance(read, int):
         return (None, None) if read > FIVE_YEARS else (timedelta(seconds=read), timedelta(seconds=read))
-    times = [60 * hour + minute for hour in range(24) for minute in range(60) if read[1] >> hour & read[0] >> minute & 1]
+    times = [time for time in range(24 * 60) if read[1] >> time // 60 & read[0] >> time % 60 & 1]
     matching = {day for day in set(cycle()) if day_matches(read, *day)}
     days = list(compress(count(), map(matching.__contains__, cycle())))
     if not days or not times:

@@ -16,8 +16,6 @@ match (one of them is a star) or *either*. ``_days`` brings those to the only
 combination that describes the same days.
 """
 
-from __future__ import annotations
-
 import re
 from bisect import bisect
 from collections.abc import Iterator
@@ -90,7 +88,7 @@ _MONTH_LENGTHS = tuple(
 _MINUTES, _HOURS, _DAYS, _ALL_MONTHS, _ALL_WEEKDAYS = (bounds.bits for bounds in FIELDS)
 
 
-@frozen(weakref_slot=False)
+@frozen(init=False, weakref_slot=False)
 class Schedule:
     """
     A maintenance schedule, read as Kubernetes reads it.
@@ -105,15 +103,14 @@ class Schedule:
     """
 
     text: str = field(eq=False)
-    canonical: str = field(init=False)
+    canonical: str
 
-    def __attrs_post_init__(self) -> None:
-        text, read = _read(self.text)
-        object.__setattr__(self, "text", text)
-        object.__setattr__(self, "canonical", _canonical(read))
+    def __init__(self, text: str) -> None:
+        folded, read = _read(text)
+        self.__attrs_init__(folded, _canonical(read))  # pyright: ignore[reportAttributeAccessIssue]
 
     @staticmethod
-    def parse(text: str) -> Schedule:
+    def parse(text: str) -> "Schedule":
         """
         Read a schedule: five cron fields, a descriptor such as ``@daily``, or ``@every`` with a Go duration.
 
@@ -149,26 +146,28 @@ class Schedule:
 
         A run is an instant at which the wall clock of *tz* shows a matching minute:
         one that a transition skips does not fire, one that occurs twice fires twice.
-        ``@every`` counts from *after*.
+        ``@every`` counts from *after*. Any *tz* will do (zoneinfo, dateutil, pytz) whose
+        transitions are more than three days apart, as all in the tz database are.
 
         Returns:
             Aware datetimes in *tz*, ascending; fewer than *count* where the calendar
             ends (year 9999) or the schedule never fires.
 
         Raises:
-            InvalidValue: *after* is naive, *count* is not a natural number, or *tz* has no offset.
+            InvalidValue: *after* is naive, *count* is negative or no integer, or *tz* has, at
+                some instant looked at, no offset from UTC, or another than its clock shows.
         """
         if not isinstance(after, datetime) or after.utcoffset() is None:
-            raise InvalidValue("after must be an aware datetime")
+            raise InvalidValue("after must be an aware datetime, such as datetime.now(timezone.utc)")
         if type(count) is not int or count < 0:
             raise InvalidValue("count must be an integer, 0 or more")
         if not isinstance(tz, tzinfo):
-            raise InvalidValue(f"tz must be a tzinfo, not {shown(tz)}")
+            raise InvalidValue(f"tz must be a tzinfo, such as ZoneInfo('Europe/Berlin'), not {shown(tz)}")
         if self.never_fires:
             return ()
         try:
-            start = after.astimezone(timezone.utc).replace(microsecond=0)
-            _offset(start, tz)
+            start = datetime(*after.astimezone(timezone.utc).timetuple()[:6], tzinfo=timezone.utc)
+            _local(start, tz)
         except OverflowError:
             raise InvalidValue("after must be a datetime that UTC and tz can express") from None
         _, every, seconds = self.canonical.partition("@every ")
@@ -200,13 +199,21 @@ def fold(text: str) -> str:
 def _read(text: str) -> tuple[str, tuple[int, ...] | int]:
     """Return *text* with white space folded, and what it says."""
     if not isinstance(text, str):
-        raise InvalidSchedule(f"a schedule must be a string, not {shown(text)}")
+        raise InvalidSchedule(f"a schedule must be a string, such as '0 2 * * *', not {shown(text)}")
+    text = str.__str__(text)  # of a subclass, the characters only
     if len(text) > MAX_LENGTH:
         raise InvalidSchedule(
             f"the schedule has {len(text)} characters, at most {MAX_LENGTH} are allowed", code="too-long"
         )
-    text = str.__str__(text)  # of a subclass, the characters only
     folded = fold(text)
+    try:
+        return folded, _bits(text, folded)
+    except InvalidSchedule as error:
+        error.text = folded
+        raise
+
+
+def _bits(text: str, folded: str) -> tuple[int, ...] | int:
     if "TZ" in folded:
         at = folded.index("TZ")
         raise _fault(
@@ -222,7 +229,7 @@ def _read(text: str) -> tuple[str, tuple[int, ...] | int]:
             code="unprintable",
         )
     if text.startswith("@"):
-        return folded, _descriptor(text)
+        return _descriptor(text, folded)
     parts = folded.split(" ") if folded else []
     if len(parts) != len(FIELDS):
         hint = "Kubernetes has no field for seconds or years: leave it out" if len(parts) in (6, 7) else ""
@@ -236,7 +243,7 @@ def _read(text: str) -> tuple[str, tuple[int, ...] | int]:
     for part, bounds in zip(parts, FIELDS):
         bits.append(_field(part, bounds, position))
         position += len(part) + 1
-    return folded, tuple(bits)
+    return tuple(bits)
 
 
 def _fault(message: str, span: tuple[int, int] | None, hint: str = "", code: str = "syntax") -> InvalidSchedule:
@@ -316,7 +323,7 @@ def _item(item: str, bounds: _Bounds) -> int:
     return sum(1 << value for value in range(low, high + 1, step))
 
 
-def _descriptor(text: str) -> tuple[int, ...] | int:
+def _descriptor(text: str, folded: str) -> tuple[int, ...] | int:
     if text in _DESCRIPTORS:
         return fields(_DESCRIPTORS[text])
     duration = text.removeprefix("@every ")
@@ -325,14 +332,14 @@ def _descriptor(text: str) -> tuple[int, ...] | int:
         if seconds is None:
             raise _fault(
                 f"{shown(duration)} is not a Go duration, such as 90m or 1h30m, of at most 2562047h",
-                (len(text) - len(duration), len(text)),
+                (folded.find(" ") + 1, len(folded)),
                 "the largest unit is h" if re.search(r"[0-9][dwy]", text) else "",
             )
         return seconds
     hint = "a CronJob cannot run at start-up; write when it should run, such as @daily" if text == "@reboot" else ""
     if text.strip().lower() in _DESCRIPTORS:
         hint = f"write {text.strip().lower()}, in lower case and with nothing around it"
-    raise _fault(f"{shown(text)} is none of {', '.join(_DESCRIPTORS)}, @every DURATION", (0, len(text)), hint)
+    raise _fault(f"{shown(text)} is none of {', '.join(_DESCRIPTORS)}, @every DURATION", (0, len(folded)), hint)
 
 
 def _interval(text: str) -> int | None:
@@ -417,7 +424,7 @@ def _spell(bits: int, bounds: _Bounds) -> str:
 
 # --- how often ---------------------------------------------------------------
 
-# Of the calendar's cycle of 400 years, and of the year after it: 2400 has the days of 2000, among them one that matches.
+# Of the calendar's cycle of 400 years and of the year after it, 2400, which has the matching days of 2000 again.
 _NEW_YEARS = [date(year, 1, 1).toordinal() for year in range(2000, 2402)]
 # Every seventh day from a Sunday on: a year's, and a week's more because a year may begin on any weekday.
 _SUNDAYS = sum(1 << day for day in range(0, 366 + 7, 7))
@@ -476,14 +483,14 @@ def _gaps(bits: int) -> set[int]:
 def _every(seconds: int, start: datetime, tz: tzinfo) -> Iterator[datetime]:
     while True:
         start += timedelta(seconds=seconds)
-        yield start.astimezone(tz)
+        yield _local(start, tz)[0]
 
 
 def _runs(canonical: str, start: datetime, tz: tzinfo) -> Iterator[datetime]:
     """Yield every run after *start* (UTC, whole seconds): wall-clock matches, stretch by stretch of one offset."""
     cursor = start + _SECOND
     while True:
-        offset = _offset(cursor, tz)
+        _, offset = _local(cursor, tz)
         for wall in _walls(canonical, cursor + offset):
             instant = wall - offset
             change = _next_change(cursor, instant, offset, tz)
@@ -491,7 +498,7 @@ def _runs(canonical: str, start: datetime, tz: tzinfo) -> Iterator[datetime]:
                 cursor = change
                 break
             cursor = instant
-            yield instant.astimezone(tz)
+            yield _local(instant, tz)[0]
         else:
             return
 
@@ -522,19 +529,28 @@ def _next_change(after: datetime, until: datetime, offset: timedelta, tz: tzinfo
     if isinstance(tz, timezone):
         return None
     low, high = after, after + min(_PROBE, until - after)
-    while _offset(high, tz) == offset:
+    while _local(high, tz)[1] == offset:
         if high == until:
             return None
         low, high = high, high + min(_PROBE, until - high)
     seconds = range((high - low) // _SECOND)
-    return low + _SECOND * bisect(seconds, False, key=lambda second: _offset(low + _SECOND * second, tz) != offset)
+    return low + _SECOND * bisect(seconds, False, key=lambda second: _local(low + _SECOND * second, tz)[1] != offset)
 
 
-def _offset(instant: datetime, tz: tzinfo) -> timedelta:
+def _local(instant: datetime, tz: tzinfo) -> tuple[datetime, timedelta]:
+    """Return what a clock in *tz* shows at *instant*, and its offset from UTC; refuse a zone where the two disagree."""
     try:
-        return instant.astimezone(tz) - instant.replace(tzinfo=tz)  # the difference of two wall clocks
-    except (ValueError, NotImplementedError):
-        raise InvalidValue(f"the time zone {shown(str(tz))} has no offset from UTC") from None
+        local = instant.astimezone(tz)
+        offset = local.utcoffset()
+        if offset is None or offset % _SECOND or local.replace(tzinfo=None) - offset != instant.replace(tzinfo=None):
+            raise ValueError("no offset in whole seconds, or another than the clock shows")
+    except OverflowError:  # the calendar ends
+        raise
+    except Exception as error:
+        raise InvalidValue(
+            f"tz must know its offset from UTC, in whole seconds, at every instant: {shown(tz)} does not at {instant}"
+        ) from error
+    return local, offset
 
 
 def _until_the_calendar_ends(runs: Iterator[datetime]) -> Iterator[datetime]:
