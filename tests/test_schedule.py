@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -136,15 +137,18 @@ def test_the_text_is_kept_with_white_space_folded() -> None:
         ("0 2 * * *\x1c", "unprintable", "U\\+001C"),
         ("@every 1\u00b5s", "unprintable", "U\\+00B5"),
         (" " * 257, "too-long", "257 characters, at most 256"),
-        (5, "syntax", "must be a string"),
-        (None, "syntax", "must be a string"),
+        *(
+            (wrong, "syntax", "a schedule must be a string, such as '0 2 \\* \\* \\*', not ")
+            for wrong in (5, None, b"0 2 * * *", ["0 2 * * *"], str, Schedule, DEFAULT_SCHEDULE)
+        ),
     ],
 )
 def test_refusals_say_what_is_wrong(text: Any, code: str, says: str) -> None:
     """The code is the kind of refusal; the message names the field, and what to write instead."""
-    with pytest.raises(InvalidSchedule, match=says) as caught:
-        Schedule.parse(text)
-    assert (caught.value.code, caught.value.reason) == (code, code)
+    for read in (Schedule.parse, Schedule):
+        with pytest.raises(InvalidSchedule, match=says) as caught:
+            read(text)
+        assert (caught.value.code, caught.value.reason) == (code, code)
 
 
 @pytest.mark.parametrize(
@@ -170,6 +174,10 @@ def test_no_hint_is_given_where_none_is_known(text: str) -> None:
         ("5\x1b * * * *", "\x1b"),
         ("5 2\x1b * * *", "\x1b"),
         ("@every 1x", "1x"),
+        ("@every  1h ", "1h"),
+        ("@every ", "@every"),
+        (" @daily", "@daily"),
+        ("@daily ", "@daily"),
         ("@nightly", "@nightly"),
         ("0  2 * *", "0 2 * *"),
     ],
@@ -180,7 +188,7 @@ def test_refusals_say_where(text: str, fault: str) -> None:
         Schedule.parse(text)
     folded = " ".join(text.split())
     start = folded.index(fault)
-    assert caught.value.span == (start, start + len(fault))
+    assert (caught.value.text, caught.value.span) == (folded, (start, start + len(fault)))
     if caught.value.code == "unprintable":
         assert f"at position {start + 1} " in str(caught.value)
 
@@ -268,34 +276,101 @@ def test_the_calendar_begins_in_the_year_1() -> None:
     assert Schedule.parse("0 0 29 2 *").next_runs(first, 1)[0].year == 4
 
 
-class NoZone(tzinfo):
-    """A zone that does not say how far it is from UTC."""
+class Zone(tzinfo):
+    """A zone as a user may write one."""
 
-    def utcoffset(self, when: datetime | None) -> None:
-        return None
+    def __init__(self, offset: timedelta | None = timedelta(hours=5)) -> None:
+        self.offset = offset
 
-    def dst(self, when: datetime | None) -> None:
-        return None
+    def utcoffset(self, when: datetime | None) -> timedelta | None:
+        return self.offset
 
-    def tzname(self, when: datetime | None) -> None:
+    def dst(self, when: datetime | None) -> timedelta | None:
+        return timedelta(0)
+
+    def tzname(self, when: datetime | None) -> str:
+        return "zone"
+
+
+class Raises(Zone):
+    def utcoffset(self, when: datetime | None) -> timedelta:
+        raise RuntimeError("boom")
+
+
+class OtherClock(Zone):
+    def fromutc(self, when: datetime) -> datetime:
+        return when + timedelta(hours=1)
+
+
+class NoClock(Zone):
+    def fromutc(self, when: datetime) -> Any:
         return None
 
 
 @pytest.mark.parametrize(
-    "arguments",
+    ("arguments", "says"),
     [
-        {"after": datetime(2024, 1, 1)},  # noqa: DTZ001
-        {"after": "now"},
-        {"after": datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))},
-        {"count": -1},
-        {"count": 1.5},
-        {"count": True},
-        {"tz": "UTC"},
-        {"tz": NoZone()},
+        ({"after": datetime(2024, 1, 1)}, "after must be an aware datetime"),  # noqa: DTZ001
+        ({"after": NOW.replace(tzinfo=Zone(None))}, "after must be an aware datetime"),
+        ({"after": "now"}, "after must be an aware datetime"),
+        ({"after": None}, "after must be an aware datetime"),
+        ({"after": datetime.max.replace(tzinfo=timezone(timedelta(hours=-1)))}, "after must be a datetime that UTC"),
+        (
+            {"after": datetime.max.replace(tzinfo=timezone.utc), "tz": Zone()},
+            "after must be a datetime that UTC and tz",
+        ),
+        ({"count": -1}, "count must be an integer"),
+        ({"count": 1.5}, "count must be an integer"),
+        ({"count": True}, "count must be an integer"),
+        ({"tz": None}, "tz must be a tzinfo, such as .*, not null"),
+        ({"tz": "UTC"}, "tz must be a tzinfo, such as .*, not 'UTC'"),
+        ({"tz": Zone}, "tz must be a tzinfo, such as"),
+        *(
+            ({"tz": zone}, f"tz must know its offset .* {type(zone).__name__} does not at 2024-01-15 10:30:00")
+            for zone in (
+                Zone(None),
+                Zone(timedelta(hours=24)),
+                Zone(timedelta(seconds=0.5)),
+                Raises(),
+                OtherClock(),
+                NoClock(),
+                tzinfo(),  # type: ignore[abstract]
+            )
+        ),
     ],
 )
-def test_wrong_arguments_are_refused(arguments: dict[str, Any]) -> None:
-    """With an error of our own family."""
+@pytest.mark.parametrize("text", ["0 2 * * *", "@every 1h"])
+def test_wrong_arguments_are_refused(text: str, arguments: dict[str, Any], says: str) -> None:
+    """With an error of our own family, which names the argument."""
     given: dict[str, Any] = {"after": NOW, "count": 1, "tz": timezone.utc, **arguments}
-    with pytest.raises(InvalidValue):
-        DEFAULT_SCHEDULE.next_runs(**given)
+    with pytest.raises(InvalidValue, match=says):
+        Schedule.parse(text).next_runs(**given)
+
+
+def test_a_schedule_is_a_frozen_value() -> None:
+    """It can be pickled, not changed; subclasses of str and datetime count as what they are made of."""
+    schedule = Schedule(Text(" 0 2  * * *"))
+    assert (schedule, type(schedule.text), schedule.text) == (DEFAULT_SCHEDULE, str, "0 2 * * *")
+    again = pickle.loads(pickle.dumps(schedule))
+    assert (again, again.text, hash(again)) == (schedule, schedule.text, hash(schedule))
+    assert not hasattr(schedule, "__dict__")
+    with pytest.raises(AttributeError):
+        schedule.text = "0 3 * * *"  # type: ignore[misc]
+    [run] = schedule.next_runs(Moment(2024, 1, 15, 10, tzinfo=timezone.utc), 1)
+    assert type(run) is datetime
+
+
+class Text(str):
+    """What a YAML library may make of a scalar."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "0 3 * * *"
+
+    def __len__(self) -> int:
+        return 1000
+
+
+class Moment(datetime):
+    """What pandas, pendulum and freezegun have."""

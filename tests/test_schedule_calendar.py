@@ -6,11 +6,13 @@ from datetime import date, datetime, timedelta, timezone, tzinfo
 from itertools import cycle, pairwise, product
 from zoneinfo import ZoneInfo
 
+import dateutil.tz
 import pytest
+import pytz
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kopia_maint import Schedule
+from kopia_maint import InvalidValue, Schedule
 from kopia_maint._schedule import fields
 
 from .schedule_cases import Transition, day_matches, intervals, transitions, utc, walk
@@ -121,7 +123,7 @@ def test_intervals_are_those_of_400_years_for_every_kind_of_day() -> None:
         assert (schedule.shortest_interval, schedule.longest_interval) == intervals(text), text
 
 
-@settings(max_examples=50)
+@settings(max_examples=50, deadline=None)
 @given(st.tuples(*FIELDS))
 def test_intervals_are_those_of_400_years(parts: tuple[str, ...]) -> None:
     """Whatever the fields; and between two runs of the next there is no less, and no more."""
@@ -206,6 +208,46 @@ def test_a_rare_run_is_found_across_many_transitions() -> None:
 def test_runs_are_those_of_the_wall_clock_without_transitions(zone: tzinfo) -> None:
     """So it is where the clock never moves, and with a tzinfo that is only an offset."""
     compare_with_walk(utc(2024, 2, 28, 7, 30), zone)
+
+
+NEW_YORKS = [ZoneInfo("America/New_York"), pytz.timezone("America/New_York"), dateutil.tz.gettz("America/New_York")]
+
+
+@pytest.mark.parametrize("zone", NEW_YORKS, ids=lambda zone: type(zone).__module__)
+def test_every_library_of_time_zones_gives_the_same_runs(zone: tzinfo) -> None:
+    """Also pytz, whose zones are not for datetime's constructor."""
+    for text, after in [
+        ("0 2 * * *", utc(2024, 1, 15)),
+        ("30 1 * * *", utc(2024, 11, 2)),
+        ("30 2 * * *", utc(2024, 3, 9)),
+    ]:
+        walked = walk(text, after, after + timedelta(days=4), ZoneInfo("America/New_York"))
+        runs = Schedule.parse(text).next_runs(after, 3, tz=zone)
+        assert [run.isoformat() for run in runs] == [run.isoformat() for run, _ in zip(walked, range(3))]
+    [run] = Schedule.parse("@every 90m").next_runs(utc(2024, 1, 15).astimezone(zone), 1, tz=zone)
+    assert run.isoformat() == "2024-01-14T20:30:00-05:00"
+
+
+class WithoutFold(tzinfo):
+    """New York around November 2024, by somebody who forgot that 01:30 comes twice."""
+
+    def utcoffset(self, when: datetime | None) -> timedelta:
+        return timedelta(hours=-4 if when and when.replace(tzinfo=None) < datetime(2024, 11, 3, 2) else -5)  # noqa: DTZ001
+
+    def dst(self, when: datetime | None) -> None: ...
+
+    def tzname(self, when: datetime | None) -> None: ...
+
+    def fromutc(self, when: datetime) -> datetime:
+        return when - timedelta(hours=4 if when.replace(tzinfo=timezone.utc) < utc(2024, 11, 3, 6) else 5)
+
+
+def test_a_zone_that_contradicts_itself_is_refused_from_there_on() -> None:
+    """Runs before that are right."""
+    daily, after = Schedule.parse("0 2 * * *"), utc(2024, 11, 1)
+    assert [run.day for run in daily.next_runs(after, 2, tz=WithoutFold())] == [1, 2]
+    with pytest.raises(InvalidValue, match=r"tz must know .* WithoutFold does not at 2024-11-03 06:"):
+        daily.next_runs(after, 3, tz=WithoutFold())
 
 
 def compare_with_walk(after: datetime, zone: tzinfo) -> None:
