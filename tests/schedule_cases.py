@@ -187,7 +187,7 @@ def refusal(text: str) -> str | None:
     try:
         fields(text)
     except InvalidSchedule as error:
-        return error.reason
+        return error.code
     return None
 
 

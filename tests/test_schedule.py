@@ -148,7 +148,7 @@ def test_refusals_say_what_is_wrong(text: Any, code: str, says: str) -> None:
     for read in (Schedule.parse, Schedule):
         with pytest.raises(InvalidSchedule, match=says) as caught:
             read(text)
-        assert (caught.value.code, caught.value.reason) == (code, code)
+        assert caught.value.code == code
 
 
 @pytest.mark.parametrize(

@@ -93,9 +93,8 @@ class Schedule:
     """
     A maintenance schedule, read as Kubernetes reads it.
 
-    Two schedules are equal when they fire at the same
-    instants for ever (in every time zone without transitions), however they are
-    spelt: ``@daily`` equals ``0 0 * * *``.
+    Two schedules are equal when they always fire at the same instants (in every time
+    zone without transitions), however they are spelt: ``@daily`` equals ``0 0 * * *``.
 
     Attributes:
         text: The schedule as written, white space folded. Not compared.
@@ -178,17 +177,12 @@ class Schedule:
         return self.text
 
 
-def fields(text: str) -> tuple[int, ...] | int:
-    """
-    Return what robfig/cron makes of *text*: five bit sets (``STAR`` included), or the seconds of ``@every``.
-
-    Raises:
-        InvalidSchedule: See :meth:`Schedule.parse`.
-    """
-    return _read(text)[1]
-
-
 _parse = lru_cache(maxsize=4096)(Schedule)
+
+
+def fields(text: str) -> tuple[int, ...] | int:
+    """Return what robfig/cron makes of *text*: five bit sets (``STAR`` included), or the seconds of ``@every``."""
+    return _read(text)[1]
 
 
 def fold(text: str) -> str:
@@ -202,48 +196,20 @@ def _read(text: str) -> tuple[str, tuple[int, ...] | int]:
         raise InvalidSchedule(f"a schedule must be a string, such as '0 2 * * *', not {shown(text)}")
     text = str.__str__(text)  # of a subclass, the characters only
     if len(text) > MAX_LENGTH:
-        raise InvalidSchedule(
-            f"the schedule has {len(text)} characters, at most {MAX_LENGTH} are allowed", code="too-long"
-        )
+        message = f"the schedule has {len(text)} characters, at most {MAX_LENGTH} are allowed"
+        raise InvalidSchedule(message, code="too-long")
     folded = fold(text)
     try:
-        return folded, _bits(text, folded)
+        if (at := folded.find("TZ")) >= 0:
+            message = "a schedule may not name a time zone (TZ or CRON_TZ), Kubernetes refuses it"
+            raise _fault(message, (at, at + 2), "leave it out: a CronJob has spec.timeZone for it", "time-zone")
+        if found := _UNPRINTABLE.search(folded):
+            message = f"character U+{ord(found[0]):04X} at position {found.start() + 1} is not printable ASCII"
+            raise _fault(message, found.span(), code="unprintable")
+        return folded, _descriptor(text, folded) if text.startswith("@") else _five_fields(folded)
     except InvalidSchedule as error:
         error.text = folded
         raise
-
-
-def _bits(text: str, folded: str) -> tuple[int, ...] | int:
-    if "TZ" in folded:
-        at = folded.index("TZ")
-        raise _fault(
-            "a schedule may not name a time zone (TZ or CRON_TZ), Kubernetes refuses it",
-            (at, at + 2),
-            "leave it out: a CronJob has spec.timeZone for it",
-            code="time-zone",
-        )
-    if found := _UNPRINTABLE.search(folded):
-        raise _fault(
-            f"character U+{ord(found[0]):04X} at position {found.start() + 1} is not printable ASCII",
-            found.span(),
-            code="unprintable",
-        )
-    if text.startswith("@"):
-        return _descriptor(text, folded)
-    parts = folded.split(" ") if folded else []
-    if len(parts) != len(FIELDS):
-        hint = "Kubernetes has no field for seconds or years: leave it out" if len(parts) in (6, 7) else ""
-        raise _fault(
-            f"expected 5 fields (minute hour day-of-month month day-of-week), found {len(parts)}",
-            (0, len(folded)),
-            hint,
-        )
-    bits = []
-    position = 0
-    for part, bounds in zip(parts, FIELDS):
-        bits.append(_field(part, bounds, position))
-        position += len(part) + 1
-    return tuple(bits)
 
 
 def _fault(message: str, span: tuple[int, int] | None, hint: str = "", code: str = "syntax") -> InvalidSchedule:
@@ -255,18 +221,27 @@ def _fault(message: str, span: tuple[int, int] | None, hint: str = "", code: str
 # --- the grammar of robfig/cron ----------------------------------------------
 
 
-def _field(text: str, bounds: _Bounds, position: int) -> int:
-    """Return the bits of one field: a list of items, empty ones skipped."""
-    bits = 0
-    for item in text.split(","):
-        if item:
-            try:
-                bits |= _item(item, bounds)
-            except InvalidSchedule as error:
-                error.span = position, position + len(item)
-                raise
-        position += len(item) + 1
-    return bits
+def _five_fields(text: str) -> tuple[int, ...]:
+    """Return the bits of each field: of a list of items, empty ones skipped."""
+    parts = text.split()
+    if (found := len(parts)) != len(FIELDS):
+        hint = "Kubernetes has no field for seconds or years: leave it out" if found in (6, 7) else ""
+        message = f"expected 5 fields (minute hour day-of-month month day-of-week), found {found}"
+        raise _fault(message, (0, len(text)), hint)
+    read = []
+    position = 0
+    for part, bounds in zip(parts, FIELDS):
+        bits = 0
+        for item in part.split(","):
+            if item:
+                try:
+                    bits |= _item(item, bounds)
+                except InvalidSchedule as error:
+                    error.span = position, position + len(item)
+                    raise
+            position += len(item) + 1
+        read.append(bits)
+    return tuple(read)
 
 
 @lru_cache(maxsize=1024)  # schedules differ, most of their items are the same
@@ -326,23 +301,20 @@ def _item(item: str, bounds: _Bounds) -> int:
 def _descriptor(text: str, folded: str) -> tuple[int, ...] | int:
     if text in _DESCRIPTORS:
         return fields(_DESCRIPTORS[text])
-    duration = text.removeprefix("@every ")
-    if duration != text:
-        seconds = _interval(duration)
-        if seconds is None:
-            raise _fault(
-                f"{shown(duration)} is not a Go duration, such as 90m or 1h30m, of at most 2562047h",
-                (folded.find(" ") + 1, len(folded)),
-                "the largest unit is h" if re.search(r"[0-9][dwy]", text) else "",
-            )
-        return seconds
+    if text.startswith("@every "):
+        duration = text.removeprefix("@every ")
+        if (seconds := _duration(duration)) is not None:
+            return seconds
+        hint = "the largest unit is h" if re.search(r"[0-9][dwy]", text) else ""
+        message = f"{shown(duration)} is not a Go duration, such as 90m or 1h30m, of at most 2562047h"
+        raise _fault(message, (folded.find(" ") + 1, len(folded)), hint)
     hint = "a CronJob cannot run at start-up; write when it should run, such as @daily" if text == "@reboot" else ""
-    if text.strip().lower() in _DESCRIPTORS:
-        hint = f"write {text.strip().lower()}, in lower case and with nothing around it"
+    if folded.lower() in _DESCRIPTORS:
+        hint = f"write {folded.lower()}, in lower case and with nothing around it"
     raise _fault(f"{shown(text)} is none of {', '.join(_DESCRIPTORS)}, @every DURATION", (0, len(folded)), hint)
 
 
-def _interval(text: str) -> int | None:
+def _duration(text: str) -> int | None:
     """Return the seconds of a Go duration (``time.ParseDuration``), at least one; None where Go refuses it."""
     negative = text.startswith("-")
     rest = text[1:] if text[:1] in ("+", "-") else text
