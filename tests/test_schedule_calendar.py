@@ -246,8 +246,9 @@ def test_a_zone_that_contradicts_itself_is_refused_from_there_on() -> None:
     """Runs before that are right."""
     daily, after = Schedule.parse("0 2 * * *"), utc(2024, 11, 1)
     assert [run.day for run in daily.next_runs(after, 2, tz=WithoutFold())] == [1, 2]
-    with pytest.raises(InvalidValue, match=r"tz must know .* WithoutFold does not at 2024-11-03 06:"):
-        daily.next_runs(after, 3, tz=WithoutFold())
+    for text in ("0 2 * * *", "@every 1h"):
+        with pytest.raises(InvalidValue, match=r"tz must know .* WithoutFold does not at 2024-11-03 06:"):
+            Schedule.parse(text).next_runs(after, 60, tz=WithoutFold())
 
 
 def compare_with_walk(after: datetime, zone: tzinfo) -> None:
