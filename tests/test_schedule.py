@@ -356,8 +356,9 @@ def test_a_schedule_is_a_frozen_value() -> None:
     assert not hasattr(schedule, "__dict__")
     with pytest.raises(AttributeError):
         schedule.text = "0 3 * * *"  # type: ignore[misc]
-    [run] = schedule.next_runs(Moment(2024, 1, 15, 10, tzinfo=timezone.utc), 1)
-    assert type(run) is datetime
+    for text in ("0 2 * * *", "@every 1h"):
+        [run] = Schedule.parse(text).next_runs(Moment(2024, 1, 15, 10, tzinfo=timezone.utc), 1)
+        assert type(run) is datetime
 
 
 class Text(str):
