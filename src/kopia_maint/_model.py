@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from json import dumps
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from attrs import Attribute, field, frozen
 
@@ -345,12 +345,12 @@ class CronJobState:
     repository_hash: str = field(validator=_named("repository hash"))
     schedule: Schedule = field(validator=is_a(Schedule))
     owner: str | None = field(validator=_named("namespace", unless=None))
-    claims: Claims = field(converter=_claims)
+    claims: Mapping[SourceRef, Claim] = field(converter=_claims)
     policy: str | None = field(default=None, validator=_named("policy", unless=None))
     secret_name: str | None = field(default=None, validator=_named("name", unless=None))
 
     def __attrs_post_init__(self) -> None:
-        if bool(self.claims.rejected) is (self.policy is None):
+        if bool(self.rejected) is (self.policy is None):
             raise InvalidValue("policy must name the policy that rejects the marked claims, and be None without any")
 
     @property
@@ -359,9 +359,18 @@ class CronJobState:
         return CRON_JOB_PREFIX + self.repository_hash
 
     @property
+    def _known(self) -> Claims:
+        return cast("Claims", self.claims)  # a plain mapping to those who use it: nobody may write into it
+
+    @property
+    def rejected(self) -> frozenset[SourceRef]:
+        """The sources whose claims are marked."""
+        return self._known.rejected
+
+    @property
     def namespaces(self) -> frozenset[str]:
         """The namespaces that have a claim."""
-        return self.claims.namespaces
+        return self._known.namespaces
 
     @property
     def orphaned(self) -> bool:
@@ -371,7 +380,7 @@ class CronJobState:
     @property
     def preferences(self) -> Mapping[Schedule, int]:
         """Each wanted schedule, and how many claims want it. Claims without a preference do not count."""
-        return self.claims.preferences
+        return self._known.preferences
 
     @cached_property
     def dissenters(self) -> tuple[SourceRef, ...]:
@@ -383,17 +392,17 @@ class CronJobState:
     @property
     def conflicts(self) -> tuple[Conflict, ...]:
         """The record of each marked claim, ordered by source."""
-        return tuple(filter(None, map(self.conflict_of, sorted(self.claims.rejected, key=by_name))))
+        return tuple(filter(None, map(self.conflict_of, sorted(self.rejected, key=by_name))))
 
     @property
     def latest_conflict(self) -> Conflict | None:
         """The conflict with the latest ``since`` (of one instant: the last by namespace and name), if there is any."""
-        marked = self.claims.rejected
+        marked = self.rejected
         return self.conflict_of(max(marked, key=self.latest)) if marked else None
 
     def conflict_of(self, source: SourceRef) -> Conflict | None:
         """Return the record of this source's claim, None where it has none or it is not marked."""
-        if source not in self.claims.rejected:
+        if source not in self.rejected:
             return None
         namespace, name = by_name(source)
         claim = self.claims[source]
@@ -415,4 +424,4 @@ class CronJobState:
     @property
     def unmarked(self) -> "CronJobState":
         """The same state without marks, as policies see it."""
-        return self._unmarked if self.claims.rejected else self
+        return self._unmarked if self.rejected else self

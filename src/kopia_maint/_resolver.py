@@ -363,11 +363,7 @@ def _settled(
         rules = {source: _rule(state, source, policy, news=False) for source in state.dissenters}
     marked = frozenset(source for source, rule in rules.items() if rule.verdict is Verdict.REJECTED)
     name = policy.name if marked else None
-    if (
-        current is not None
-        and state is current.unmarked
-        and (current.claims.rejected, current.policy) == (marked, name)
-    ):
+    if current is not None and state is current.unmarked and (current.rejected, current.policy) == (marked, name):
         return current, rules
     if not marked:
         return state, rules

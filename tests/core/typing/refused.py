@@ -16,7 +16,9 @@ from kopia_maint import (
     SourceRequest,
     hand_over,
     patch_from_state,
+    plan_manifests,
     reconcile,
+    reconcile_all,
     request_from_manifest,
     resolve,
 )
@@ -33,7 +35,7 @@ SourceRef("team-a")  # type: ignore[call-arg]
 SourceRequest("team-a/source-a", repository)  # type: ignore[arg-type]
 SourceRequest(source, repository, "0 2 * * *")  # type: ignore[arg-type]
 Claim(None, "2024-01-15T10:30:00Z")  # type: ignore[arg-type]
-Conflict("team-b", Schedule.parse("0 4 * * *"), now)  # type: ignore[call-arg]
+Conflict("team-b", "b", Schedule.parse("0 4 * * *"), now, "first-wins")  # type: ignore[call-arg]
 state.owner = "team-b"  # type: ignore[misc]
 state.claims[source] = Claim(None, now)  # type: ignore[index]
 text = request.schedule.text  # type: ignore[union-attr]
@@ -47,6 +49,22 @@ resolve(state, request_from_manifest({}), now=now)  # type: ignore[arg-type]
 reconcile(state, [request], now=now, unreadable=["team-a/source-a"])  # type: ignore[list-item]
 hand_over(None, "team-b")  # type: ignore[arg-type]
 patch_from_state(resolve(state, request, now=now).desired, {})  # type: ignore[arg-type]
+patch_from_state(resolve(state, request, now=now), {})  # type: ignore[arg-type]
+reconcile_all([state], [request], now=now)  # type: ignore[call-arg]
+plan_manifests([], [], template=lambda *_: {}, operator_namespace="x", complete=True, now=now)  # type: ignore[call-arg]
+
+
+class Waits:
+    """No policy: nobody awaits it."""
+
+    name = "waits"
+
+    async def permits(self, state: CronJobState, challenger: SourceRef, /) -> bool:
+        """Return, later, whether the challenger is the owner's."""
+        return challenger.namespace == state.owner
+
+
+resolve(state, request, now=now, policy=Waits())  # type: ignore[arg-type]
 
 
 class Forgetful:
