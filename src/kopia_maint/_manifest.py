@@ -54,6 +54,7 @@ ANNOTATIONS_LIMIT = 256 * 1024
 
 _API_VERSION = f"{GROUP}/v1alpha1"
 _CLAIMS_VERSION = 1
+_CLAIMS_PATH = f"metadata.annotations[{CLAIMS_ANNOTATION}]"
 _INTERVALS = {7: "0 2 * * 0", 30: "0 2 1 * *", 31: "0 2 1 * *"}  # in days; any other is the default
 # What the API server fills in, and refuses or ignores on another object.
 _SERVER_FIELDS = (
@@ -193,7 +194,7 @@ def state_from_manifest(cron_job: Mapping[str, Any]) -> CronJobState | None:
     claims, policy = _claims_from(annotations)
     secret_name = attempt(check_name, annotations.members.get(SECRET_ANNOTATION), "name", "")
     schedule = _established(manifest)
-    with at(annotations.path(CLAIMS_ANNOTATION)):  # marks and policy must fit together
+    with at(_CLAIMS_PATH):  # marks and policy must fit together
         return CronJobState(repository_hash, schedule, owner, claims, policy, secret_name)
 
 
@@ -234,7 +235,7 @@ def _claims_from(annotations: Fields) -> tuple[Claims, str | None]:
     text = annotations.string(CLAIMS_ANNOTATION, variables=False)
     if text is None:
         return Claims(), None
-    with at(annotations.path(CLAIMS_ANNOTATION)):
+    with at(_CLAIMS_PATH):
         return _parse_claims(text)
 
 
