@@ -53,7 +53,7 @@ class Rule(NamedTuple):
         news: Whether the request is news; None: either.
         verdict: What becomes of the request.
         creating: The verdict where the request created the CronJob.
-        takes: Whether the request's schedule becomes the established one.
+        takes: Whether schedule and owner become the request's.
     """
 
     another: bool
@@ -379,10 +379,10 @@ def _rule(state: CronJobState, source: SourceRef, policy: Policy, *, news: bool)
 
 
 def _established(state: CronJobState, source: SourceRef) -> CronJobState:
-    """Return *state* with the schedule that *source* asks for: a row that takes it is of a claim with a preference."""
+    """Return *state* with the schedule that *source* asks for, and its namespace as the owner."""
     schedule = state.claims[source].schedule
-    assert schedule is not None
-    return evolve(state, schedule=schedule)
+    assert schedule is not None  # a row that takes a schedule is of a claim with a preference
+    return evolve(state, schedule=schedule, owner=source.namespace)
 
 
 def _without(current: CronJobState, source: SourceRef, policy: Policy) -> CronJobState:

@@ -83,6 +83,10 @@ def test_under_consensus_the_first_is_alone_and_sources_that_come_together_must_
     assert together.desired is not None
     assert (str(together.desired.schedule), together.desired.owner) == ("0 2 * * *", "team-a")
     assert set(together.verdicts.values()) == {Verdict.REJECTED}
+    # What is established is owned by who asked for it.
+    moved = resolve(resolve(None, ask("team-a/a"), now=NOW).desired, requests[1], now=LATER, policy=Consensus())
+    assert moved.desired is not None
+    assert (moved.verdict, moved.desired.owner) == (Verdict.ESTABLISHED, "team-b")
     agreed = reconcile(together.desired, [ask("team-a/a", "0 4 * * *"), requests[1]], now=LATER, policy=Consensus())
     assert agreed.desired is not None
     assert (str(agreed.desired.schedule), agreed.desired.conflicts) == ("0 4 * * *", ())
