@@ -1,34 +1,32 @@
 """What happened, step by step? Histories of an implementation, and how they are told."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
+from copy import deepcopy
 from datetime import datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Protocol, Union
 
-from attrs import field, frozen
+from attrs import Factory, evolve, field, frozen
 
+from .._decision import Decision, Reconciliation, Resolution, Verdict
 from .._manifest import manifest_from_state, state_from_manifest
-from .._model import (
-    Claim,
-    Conflict,
-    CronJobState,
-    Reconciliation,
-    Repository,
-    Resolution,
-    SourceRef,
-    SourceRequest,
-    Verdict,
-)
-from .._policy import FirstWins, Policy
+from .._model import Conflict, CronJobState, SourceRef, SourceRequest, by_name
+from .._policy import Policy
 from .._resolver import hand_over as _hand_over
 from .._resolver import reconcile as _reconcile
 from .._resolver import resolve as _resolve
-from .._schedule import Schedule
+from .._resolver import withdraw as _withdraw
+from .._schedule import MAX_LENGTH, Schedule
 
 EPOCH = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
-"""When histories begin; each step comes a minute after the one before."""
-MINUTE = timedelta(minutes=1)
+"""When histories begin."""
+_GAPS = (61, 0, 3599, -1800, 1.5, 86_400, 60)
+
+
+def moment(number: int) -> datetime:
+    """Return when a step happens, counted from 0: at odd seconds, at the instant of the last one, or before it."""
+    rounds, rest = divmod(number, len(_GAPS))
+    return EPOCH + timedelta(seconds=rounds * sum(_GAPS) + sum(_GAPS[:rest]))
 
 
 class Resolve(Protocol):
@@ -56,7 +54,13 @@ class Reconcile(Protocol):
 class HandOver(Protocol):
     """What an implementation of ``kopia_maint.hand_over`` looks like."""
 
-    def __call__(self, current: CronJobState, namespace: str, *, policy: Policy) -> CronJobState: ...
+    def __call__(self, current: CronJobState, namespace: str, *, policy: Policy) -> Decision: ...
+
+
+class Withdraw(Protocol):
+    """What an implementation of ``kopia_maint.withdraw`` looks like."""
+
+    def __call__(self, current: CronJobState, source: SourceRef, *, policy: Policy) -> Decision: ...
 
 
 @frozen
@@ -84,7 +88,7 @@ class Reconciled:
 
 @frozen
 class HandedOver:
-    """An administrator makes a namespace the owner."""
+    """An administrator makes a namespace the owner, with ``hand_over``."""
 
     namespace: str
 
@@ -93,68 +97,124 @@ class HandedOver:
 
 
 @frozen
+class Withdrawn:
+    """The claim of a source that was deleted or has moved goes to ``withdraw``."""
+
+    source: SourceRef
+
+    def __str__(self) -> str:
+        return f"the claim of {self.source} is withdrawn"
+
+
+@frozen
+class Edited:
+    """An administrator edits the CronJob: its owner, its schedule, or both. No decision is made."""
+
+    owner: str | None = None
+    schedule: Schedule | None = None
+
+    def __str__(self) -> str:
+        edits = [f"owner {self.owner}"] * (self.owner is not None)
+        edits += [f"schedule '{self.schedule}'"] * (self.schedule is not None)
+        return f"an administrator edits the CronJob: {', '.join(edits)}"
+
+
+@frozen
 class Restarted:
-    """The operator restarts: all it knows is what the CronJob says."""
+    """The operator restarts: the CronJob is all that it knows."""
 
     def __str__(self) -> str:
         return "the operator restarts and reads the CronJob"
 
 
-Step = Union[Submitted, Reconciled, HandedOver, Restarted]
+Step = Union[Submitted, Reconciled, HandedOver, Withdrawn, Edited, Restarted]
+
+
+class Raised(Exception):
+    """A step, or a question to the policy, has raised instead of giving a result."""
+
+    def __init__(self, step: object, error: Exception) -> None:
+        super().__init__(f"{type(error).__name__}: {error}")
+        self.step = step
 
 
 @frozen
 class Subject:
-    """What is being tested: an implementation of the decisions, and a policy."""
+    """What is being tested: an implementation of the decisions, and a policy with a copy that nobody uses."""
 
-    policy: Policy = field(factory=FirstWins)
+    policy: Policy
     resolve: Resolve = _resolve
     reconcile: Reconcile | None = _reconcile
     hand_over: HandOver | None = _hand_over
+    withdraw: Withdraw | None = _withdraw
+    unused: Policy = Factory(lambda self: deepcopy(self.policy), takes_self=True)
 
     @property
     def name(self) -> str:
         """What the policy is called, even if it has no name."""
         return str(getattr(self.policy, "name", type(self.policy).__name__))
 
+    def restarted(self) -> "Subject":
+        """Return the same with a policy that was not used before, as after a restart of the operator."""
+        return evolve(self, policy=deepcopy(self.unused))
+
     def answers(self, step: Step) -> bool:
         """Whether the implementation has the function that this step needs."""
-        return not (
-            isinstance(step, Reconciled)
-            and self.reconcile is None
-            or isinstance(step, HandedOver)
-            and self.hand_over is None
-        )
+        needed = {Reconciled: self.reconcile, HandedOver: self.hand_over, Withdrawn: self.withdraw}
+        return needed.get(type(step), self.resolve) is not None
 
-    def take(self, before: CronJobState | None, step: Step, now: datetime) -> Transition:
+    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        """Ask the policy."""
+        try:
+            return self.policy.permits(state, challenger)
+        except Exception as error:
+            raise Raised(f"the policy is asked about {challenger}", error) from error
+
+    def take(self, before: CronJobState | None, step: Step, now: datetime) -> "Transition":
         """Take one step from a state."""
+        try:
+            return self._take(before, step, now)
+        except Exception as error:
+            raise Raised(step, error) from error
+
+    def _take(self, before: CronJobState | None, step: Step, now: datetime) -> "Transition":
         if isinstance(step, Submitted):
-            resolution = self.resolve(before, step.request, now=now, policy=self.policy)
-            verdicts = {step.request.source: resolution.verdict}
-            conflicts = () if resolution.conflict is None else (resolution.conflict,)
-            return Transition(before, step, now, resolution.desired, verdicts, conflicts)
-        if isinstance(step, Reconciled) and self.reconcile is not None:
-            answer = self.reconcile(before, step.requests, now=now, policy=self.policy, unreadable=step.unreadable)
-            return Transition(before, step, now, answer.desired, answer.verdicts, answer.conflicts)
+            one = self.resolve(before, step.request, now=now, policy=self.policy)
+            conflicts = {} if one.conflict is None else {step.request.source: one.conflict}
+            return Transition(before, step, now, one.desired, {step.request.source: one.verdict}, conflicts)
+        if isinstance(step, Reconciled):
+            assert self.reconcile is not None
+            all_ = self.reconcile(before, step.requests, now=now, policy=self.policy, unreadable=step.unreadable)
+            return Transition(before, step, now, all_.desired, all_.verdicts, all_.conflicts)
+        after = before
         if before is None:
-            return Transition(before, step, now, before)
-        if isinstance(step, HandedOver) and self.hand_over is not None:
-            return Transition(before, step, now, self.hand_over(before, step.namespace, policy=self.policy))
-        return Transition(before, step, now, state_from_manifest(manifest_from_state(before, {})))
+            pass
+        elif isinstance(step, HandedOver):
+            assert self.hand_over is not None
+            after = self.hand_over(before, step.namespace, policy=self.policy).desired
+        elif isinstance(step, Withdrawn):
+            assert self.withdraw is not None
+            after = self.withdraw(before, step.source, policy=self.policy).desired
+        elif isinstance(step, Edited):
+            after = evolve(before, owner=step.owner or before.owner, schedule=step.schedule or before.schedule)
+        else:
+            after = read_back(before)
+        return Transition(before, step, now, after)
 
 
 @frozen
 class Transition:
     """
-    One step, and what came of it.
+    One step, and its result.
 
     Attributes:
         before: The state before it.
         step: What happened.
-        now: When (UTC).
+        now: When.
         after: The state after it.
         verdicts: What became of each source's request.
-        conflicts: The records of those that were rejected.
+        conflicts: The records of the rejected ones.
+        raised: What the step raised instead of giving a result, or ``""``.
     """
 
     before: CronJobState | None
@@ -162,50 +222,88 @@ class Transition:
     now: datetime
     after: CronJobState | None
     verdicts: Mapping[SourceRef, Verdict] = field(factory=dict)
-    conflicts: tuple[Conflict, ...] = ()
+    conflicts: Mapping[SourceRef, Conflict] = field(factory=dict)
+    raised: str = ""
+
+    @property
+    def result(self) -> tuple[object, ...]:
+        """What is compared of two transitions."""
+        return self.after, dict(self.verdicts), dict(self.conflicts)
 
     def __str__(self) -> str:
         verdicts = ", ".join(verdict.value for verdict in self.verdicts.values())
-        return f"{self.step}\n   -> {verdicts + '; ' if verdicts else ''}{told(self.after)}"
+        result = self.raised or f"{verdicts + '; ' if verdicts else ''}{told(self.after)}"
+        return f"{self.now:%H:%M:%S} {self.step}\n   -> {result}"
 
 
-def requests_of(state: CronJobState | None, repository: Repository) -> dict[SourceRef, SourceRequest]:
-    """Return the requests that a state's claims recorded."""
-    claims: Mapping[SourceRef, Claim] = {} if state is None else state.claims
-    return {source: SourceRequest(source, repository, claim.schedule) for source, claim in claims.items()}
+@lru_cache(maxsize=16)
+def read_back(state: CronJobState | None) -> CronJobState | None:
+    """Return a state as it is read from the manifest that is written for it."""
+    return None if state is None else state_from_manifest(manifest_from_state(state, {}))
 
 
-def asked_for(state: CronJobState | None) -> dict[SourceRef, str | None]:
-    """Return what each claim of a state asks for, by meaning."""
-    claims: Mapping[SourceRef, Claim] = {} if state is None else state.claims
-    return {source: meaning(claim.schedule) for source, claim in claims.items()}
+@lru_cache(maxsize=16)
+def disguised(state: CronJobState | None) -> CronJobState | None:
+    """Return an equal state that looks different: other spellings, and the claims in another order."""
+    if state is None:
+        return None
+    claims = {
+        it: evolve(claim, schedule=claim.schedule and respelt(claim.schedule))
+        for it, claim in reversed(state.claims.items())
+    }
+    return evolve(state, schedule=respelt(state.schedule), claims=claims)
 
 
-def meaning(schedule: Schedule | None) -> str | None:
-    """Return what is compared of a preference."""
-    return None if schedule is None else schedule.canonical
+def in_other_words(step: Step) -> Step:
+    """Return the same step with its schedules in another spelling."""
+    if isinstance(step, Submitted):
+        return Submitted(_in_other_words(step.request))
+    if isinstance(step, Reconciled):
+        return evolve(step, requests=tuple(map(_in_other_words, step.requests)))
+    return step
+
+
+def _in_other_words(request: SourceRequest) -> SourceRequest:
+    return evolve(request, schedule=request.schedule and respelt(request.schedule))
 
 
 def respelt(schedule: Schedule) -> Schedule:
     """Return the same schedule in another spelling."""
-    canonical = schedule.canonical
+    other = _spelling(schedule.canonical)
+    return Schedule.parse(other if other != schedule.text else schedule.canonical)
+
+
+@lru_cache(maxsize=1024)
+def _spelling(canonical: str) -> str:
     if canonical.startswith("@every "):
-        return Schedule.parse(canonical.replace("@every ", "@every 0h"))
-    return Schedule.parse("?" + canonical[1:] if canonical.startswith("*") else "0" + canonical)
+        return canonical.replace("@every ", "@every 0h")
+    fields = (",".join(map(_halves, field.split(",")[::-1])) for field in canonical.split())
+    other = " ".join(fields)
+    return other if len(other) <= MAX_LENGTH else canonical.replace("*", "?")
+
+
+def _halves(item: str) -> str:
+    """Spell one item of a list in two halves, if it is a range, and with a zero in front of every number."""
+    if item == "*":
+        return "?"
+    first, _, last = item.partition("-")
+    if not last:
+        return f"0{first}"
+    middle = (int(first) + int(last)) // 2
+    return f"0{middle + 1}-0{last},0{first}-0{middle}"
 
 
 def told(state: CronJobState | None) -> str:
     """Tell a state in one line."""
     if state is None:
         return "no CronJob"
-    claims = ", ".join(
-        f"{source}: {'no preference' if claim.schedule is None else repr(str(claim.schedule))}"
-        f" since {claim.since:%H:%M}"
-        for source, claim in sorted(state.claims.items())
-    )
-    conflict = state.latest_conflict
-    about = "no conflict" if conflict is None else f"conflict with {conflict.namespace}/{conflict.name}"
-    return f"schedule '{state.schedule}', owner {state.owner}, {about}, claims: {claims or 'none'}"
+    claims = []
+    for source in sorted(state.claims, key=by_name):
+        claim = state.claims[source]
+        wanted = "no preference" if claim.schedule is None else f"'{claim.schedule}'"
+        marked = f", rejected by {state.policy}" if claim.rejected else ""
+        claims.append(f"{source}: {wanted} since {claim.since:%H:%M:%S}{marked}")
+    return f"schedule '{state.schedule}', owner {state.owner}, claims: {'; '.join(claims) or 'none'}"
 
 
 def _asks(request: SourceRequest) -> str:

@@ -6,40 +6,42 @@ None. That is enough for whole histories: every law is such that it holds always
 if it holds at each step, so no check has to know what came before.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable, Iterator, Mapping
-from itertools import islice, permutations
-from pickle import dumps
-from typing import Any, Union
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
+from typing import Any
 
 from attrs import evolve, field, frozen
 
-from .._manifest import manifest_from_state, merge_patch, patch_from_state, state_from_manifest
-from .._model import Conflict, CronJobState, Repository, SourceRef, SourceRequest, Verdict, check_name
-from .._policy import Consensus, FirstWins, Policy
+from .._decision import Verdict
+from .._manifest import manifest_from_state, patch_from_state, state_from_manifest
+from .._model import Claim, CronJobState, Repository, SourceRef, SourceRequest, by_name
+from .._objects import merge_patch
+from .._policy import FirstWins
 from .._schedule import DEFAULT_SCHEDULE, Schedule
 from ._history import (
-    MINUTE,
+    Edited,
     HandedOver,
+    Raised,
     Reconciled,
+    Restarted,
     Step,
     Subject,
     Submitted,
     Transition,
-    asked_for,
-    meaning,
-    requests_of,
-    respelt,
+    Withdrawn,
+    disguised,
+    in_other_words,
+    moment,
+    read_back,
     told,
 )
 
 REPOSITORY = Repository("shared-repo-secret")
-"""The repository of every history: more than one would only multiply the cases, ``plan`` keeps them apart."""
+"""The repository of every history: more than one would only multiply the cases, ``reconcile_all`` keeps them apart."""
 
-_STRANGER = SourceRef("zz-stranger", "zz-stranger")
-_RIVAL = SourceRequest(_STRANGER, REPOSITORY, Schedule.parse("59 23 * * 6"))
-_PERMUTATIONS = 6
+_STRANGER = SourceRequest(SourceRef("zz-stranger", "zz-stranger"), REPOSITORY, Schedule.parse("59 23 * * 6"), False)
+_LATER = timedelta(minutes=1)
+_REPETITIONS = 10
 _FOREIGN: dict[str, Any] = {
     "metadata": {
         "name": REPOSITORY.cron_job_name,
@@ -51,8 +53,8 @@ _FOREIGN: dict[str, Any] = {
     "status": {"active": []},
 }
 
-StateCheck = Callable[[Subject, CronJobState, Transition], Union[str, None]]
-StepCheck = Callable[[Subject, Transition], Union[str, None]]
+StepCheck = Callable[[Subject, Transition], "str | None"]
+StateCheck = Callable[[Subject, CronJobState, Transition], "str | None"]
 
 
 @frozen
@@ -64,7 +66,6 @@ class Law:
         number: Its number in the semantics.
         name: Its name there.
         sentence: What it says.
-        policy: The policy that it speaks of; None: it holds under every policy.
         of_step: Its check of one transition, if it has one.
         of_state: Its check of the state that a transition leads to, if it has one.
     """
@@ -72,13 +73,8 @@ class Law:
     number: int
     name: str
     sentence: str
-    policy: type[FirstWins] | type[Consensus] | None = None
-    of_step: StepCheck | None = field(default=None, repr=False)
-    of_state: StateCheck | None = field(default=None, repr=False)
-
-    def speaks_of(self, policy: Policy) -> bool:
-        """Whether this law says something about *policy*."""
-        return self.policy is None or isinstance(policy, self.policy)
+    of_step: StepCheck | None = field(default=None, repr=False, kw_only=True)
+    of_state: StateCheck | None = field(default=None, repr=False, kw_only=True)
 
     def __str__(self) -> str:
         return f"Law {self.number}, {self.name}: {self.sentence}"
@@ -106,55 +102,54 @@ class Violation:
         return f"{self.law}\n\nIt does not hold under {self.policy}:\n\n{steps}\n\n{self.fault}"
 
 
+def tell(subject: Subject, history: tuple[Step, ...]) -> Violation | None:
+    """Play a history that begins with no CronJob, and return the first violation of a law, or None."""
+    transitions: list[Transition] = []
+    state = None
+    for step in filter(subject.answers, history):
+        transition, found = attempt(subject, state, step, moment(len(transitions)))
+        transitions.append(transition)
+        if found is not None:
+            return Violation(found[0], tuple(transitions), found[1], subject.name)
+        state = transition.after
+    return None
+
+
+def attempt(
+    subject: Subject, state: CronJobState | None, step: Step, now: datetime, *, states: bool = True
+) -> tuple[Transition, tuple[Law, str] | None]:
+    """Take one step, and return it with the law that it breaks, if any; with *states*, its result is checked, too."""
+    try:
+        transition = subject.take(state, step, now)
+    except Raised as raised:  # there is no result, and so not the same one for the same arguments
+        return Transition(state, step, now, state, raised=str(raised)), (PURE, _but("a result", raised))
+    found = violated(subject, transition, states=states)
+    for _ in range(_REPETITIONS if found else 0):
+        again = violated(subject, transition, states=states)
+        if again != found:  # a clock, a memory or chance may show under the name of any law
+            return transition, (PURE, _but("the same each time", "once it broke another law, and once it did not"))
+    return transition, found
+
+
 def violated(subject: Subject, transition: Transition, *, states: bool = True) -> tuple[Law, str] | None:
-    """Return the first law that does not hold for a transition (and for the state it leads to), and what is wrong."""
+    """Return the first law that a transition (and the state it leads to) breaks, and what is wrong."""
     for law in LAWS:
-        if not law.speaks_of(subject.policy):
-            continue
-        fault = law.of_step(subject, transition) if law.of_step else None
-        if fault is None and law.of_state and transition.after is not None and states:
-            fault = law.of_state(subject, transition.after, transition)
+        try:
+            fault = law.of_step(subject, transition) if law.of_step else None
+            if fault is None and law.of_state and transition.after is not None and states:
+                fault = law.of_state(subject, transition.after, transition)
+        except Raised as raised:
+            return PURE, f"Then: {raised.step}\n{_but('a result', raised)}"
         if fault is not None:
             return law, fault
     return None
 
 
-def tell(subject: Subject, history: tuple[Step, ...], start: CronJobState | None, now: Any) -> Violation | None:
-    """Play a history, and return the first violation of a law, or None."""
-    transitions: list[Transition] = []
-    state = start
-    for step in history:
-        if not subject.answers(step):
-            continue
-        transition, found = attempt(subject, state, step, now)
-        transitions.append(transition)
-        if found is not None:
-            return Violation(found[0], tuple(transitions), found[1], subject.name)
-        state, now = transition.after, now + MINUTE
-    return None
-
-
-def attempt(
-    subject: Subject, state: CronJobState | None, step: Step, now: Any, *, states: bool = True
-) -> tuple[Transition, tuple[Law, str] | None]:
-    """Take one step and check it. That something raises, breaks the first law: there is no result."""
-    transition = Transition(state, step, now, state)
-    try:
-        transition = subject.take(state, step, now)
-        return transition, violated(subject, transition, states=states)
-    except Exception as error:  # whatever an implementation or a policy may raise
-        return transition, (PURE, f"Expected: a result.\nBut: {type(error).__name__}: {error}")
-
-
-# --- the checks --------------------------------------------------------------
+# --- what the checks ask of a step ---------------------------------------------
 
 
 def _but(expected: str, got: object) -> str:
     return f"Expected: {expected}\nBut: {got}"
-
-
-def _again(subject: Subject, state: CronJobState | None, step: Step, now: Any) -> Transition:
-    return subject.take(state, step, now + MINUTE)
 
 
 def _unchanged(expected: str, then: Step, before: CronJobState | None, after: CronJobState | None) -> str | None:
@@ -167,274 +162,244 @@ def _manifest(state: CronJobState | None) -> Mapping[str, Any] | None:
     return None if state is None else manifest_from_state(state, {})
 
 
-def _pure(subject: Subject, t: Transition) -> str | None:
-    check_name(subject.policy.name, "policy", "the policy's name")
-    for source, claim in () if t.after is None else t.after.claims.items():
-        if t.after is not None and claim.schedule not in (None, t.after.schedule):
-            permitted = subject.policy.permits(t.after, source)
-            if not isinstance(permitted, bool):
-                return _but("the policy answers True or False", repr(permitted))
-    arguments = dumps((t.before, t.step))
-    second = subject.take(t.before, t.step, t.now)
-    if dumps((t.before, t.step)) != arguments:
-        return _but("the arguments are left as they were", f"{told(t.before)}; {t.step}")
-    if (second.after, dict(second.verdicts), second.conflicts) != (t.after, dict(t.verdicts), t.conflicts):
-        return _but("the same result as the first time", second)
-    return None
+def _requests(step: Step) -> list[SourceRequest]:
+    """Return the requests of a step, in canonical order."""
+    if isinstance(step, Submitted):
+        return [step.request]
+    requests = step.requests if isinstance(step, Reconciled) else ()
+    return sorted(requests, key=lambda it: (it.created_at is None, it.created_at, by_name(it.source)))
 
 
-def _news(t: Transition) -> Iterator[SourceRequest]:
-    """Yield the enabled requests of a step that ask for something that their source did not ask for before."""
-    known = asked_for(t.before)
-    requests: tuple[SourceRequest, ...] = ()
-    if isinstance(t.step, Submitted):
-        requests = (t.step.request,)
-    elif isinstance(t.step, Reconciled):
-        requests = t.step.requests
-    for request in requests:
-        if request.enabled and known.get(request.source, "nothing yet") != meaning(request.schedule):
-            yield request
+def _news(t: Transition) -> list[SourceRequest]:
+    """Return the enabled requests of a step that ask for something that their source did not ask for before."""
+    claims: Mapping[SourceRef, Claim] = {} if t.before is None else t.before.claims
+    return [
+        it
+        for it in _requests(t.step)
+        if it.enabled and (it.source not in claims or claims[it.source].schedule != it.schedule)
+    ]
 
 
-def _first_wins(_: Subject, t: Transition) -> str | None:
-    if t.after is None:
-        return None
-    if t.before is None:
-        if not isinstance(t.step, Submitted):
-            return None
-        expected = t.step.request.source.namespace, t.step.request.schedule or DEFAULT_SCHEDULE
-        if (t.after.owner, t.after.schedule) == expected:
-            return None
-        return _but(f"the first, {expected[0]}, sets the schedule: '{expected[1]}'", told(t.after))
-    owner, news = t.before.owner, [r for r in _news(t) if r.source.namespace == t.before.owner]
+def _claims(t: Transition) -> dict[SourceRef, Claim]:
+    """Return the claims that a step should leave, without marks."""
+    claims = {} if t.before is None else dict(t.before.unmarked.claims)
+    if isinstance(t.step, Reconciled):
+        listed = t.step.unreadable | {it.source for it in t.step.requests}
+        claims = {source: claim for source, claim in claims.items() if source in listed}
+    gone = {it.source for it in _requests(t.step) if not it.enabled}
+    if isinstance(t.step, Withdrawn):
+        gone.add(t.step.source)
+    kept = {source: claim for source, claim in claims.items() if source not in gone}
+    return {**kept, **{it.source: Claim(it.schedule, t.now) for it in _news(t)}}
+
+
+def _marks(t: Transition) -> bool:
+    """Whether a step marks the claims of the state that it leads to."""
+    if isinstance(t.step, Submitted) and t.step.request.enabled or isinstance(t.step, Reconciled):
+        return True
+    if t.before is None or isinstance(t.step, (Edited, Restarted)):
+        return False
     if isinstance(t.step, HandedOver):
-        owner = t.step.namespace
-    elif t.after.schedule != t.before.schedule and t.after.schedule not in [r.schedule for r in news]:
-        return _but(f"only the owner, {owner}, changes '{t.before.schedule}', by asking for it", told(t.after))
-    wanted = [request for request in news if request.schedule is not None]
-    if isinstance(t.step, Submitted) and wanted and t.after.schedule != wanted[0].schedule:
-        return _but(f"the owner's news, '{wanted[0].schedule}', is established", told(t.after))
-    return None if t.after.owner == owner else _but(f"the owner is {owner}", told(t.after))
+        return t.step.namespace != t.before.owner
+    return (t.step.source if isinstance(t.step, Withdrawn) else t.step.request.source) in t.before.claims
 
 
-def _consensus(_: Subject, t: Transition) -> str | None:
-    if t.before is None or t.after is None or not isinstance(t.step, Submitted):
-        return None
-    wanted = set(asked_for(t.after).values()) - {None}
-    agreed = len(wanted) == 1 and any(request.schedule is not None for request in _news(t))
-    if agreed and t.after.schedule.canonical not in wanted:
-        return _but(f"what everybody asks for, {wanted}, is established", told(t.after))
-    if not agreed and t.after.schedule != t.before.schedule:
-        return _but(f"'{t.before.schedule}' stands until everybody asks for one thing", told(t.after))
+def requests_of(state: CronJobState | None) -> dict[SourceRef, SourceRequest]:
+    """Return the requests that a state's claims recorded."""
+    claims: Mapping[SourceRef, Claim] = {} if state is None else state.claims
+    return {source: SourceRequest(source, REPOSITORY, claim.schedule) for source, claim in claims.items()}
+
+
+# --- the checks ----------------------------------------------------------------
+
+
+def _pure(subject: Subject, t: Transition) -> str | None:
+    before, step = disguised(t.before), in_other_words(t.step)
+    for expected, other, equal, same in (
+        ("the same result as the first time", subject, t.before, t.step),
+        ("the same result after a restart of the operator", subject.restarted(), read_back(t.before), t.step),
+        ("the same result for other spellings, and claims in another order", subject, before, step),
+    ):
+        second = other.take(equal, same, t.now)
+        if second.result != t.result:
+            return _but(expected, second)
+    if (before, step) != (t.before, t.step):
+        return _but(f"the arguments are left as they were, {told(before)}", told(t.before))
     return None
+
+
+def _first_wins(subject: Subject, t: Transition) -> str | None:
+    if not isinstance(subject.policy, FirstWins) or isinstance(t.step, (Edited, HandedOver)):
+        return None
+    if t.before is None or t.after is None:
+        return None
+    owner = t.before.owner
+    if t.after.owner != owner:
+        return _but(f"the owner is {owner}", told(t.after))
+    asked = [it.schedule for it in _requests(t.step) if it.source.namespace == owner]
+    if t.after.schedule not in (t.before.schedule, *asked):
+        return _but(f"only the owner, {owner}, changes '{t.before.schedule}', by asking for it", told(t.after))
+    return None
+
+
+def _permitted(subject: Subject, t: Transition) -> str | None:
+    news = [it.source for it in _news(t)]
+    if t.after is None or not (news or isinstance(t.step, HandedOver)):
+        return None
+    bare = CronJobState(REPOSITORY.hash, DEFAULT_SCHEDULE, None, {}, None, REPOSITORY.secret_name)
+    state = evolve(bare if t.before is None else t.before.unmarked, claims=_claims(t))
+    if isinstance(t.step, HandedOver):
+        given = t.step.namespace != state.owner
+        state = evolve(state, owner=t.step.namespace)
+        own = [it for it, claim in state.claims.items() if it.namespace == state.owner and claim.schedule and given]
+        own.sort(key=state.latest, reverse=True)
+        news = [it for it in own if it not in state.dissenters or subject.permits(state, it)][:1]
+    elif state.owner is None:
+        state = evolve(state, owner=next(it for it in _requests(t.step) if it.enabled).source.namespace)
+    for source in news:
+        schedule = state.claims[source].schedule
+        if schedule not in (None, state.schedule) and subject.permits(state, source):
+            state = evolve(state, schedule=schedule)
+    if (t.after.schedule, t.after.owner) == (state.schedule, state.owner):
+        return None
+    return _but(f"'{state.schedule}', which the policy permits, and the owner {state.owner}", told(t.after))
 
 
 def _quiet(subject: Subject, state: CronJobState, t: Transition) -> str | None:
-    requests = requests_of(state, REPOSITORY)
+    if not _marks(t):
+        return None
+    requests = requests_of(state)
     again: list[Step] = [Submitted(request) for request in requests.values()]
     if subject.reconcile is not None and requests:
         again.append(Reconciled(tuple(requests.values())))
     for step in again:
-        answer = _again(subject, state, step, t.now)
+        answer = subject.take(state, step, t.now + _LATER)
         fault = _unchanged("nothing changes, it asked for this before", step, state, answer.after)
-        if fault is None and isinstance(step, Submitted) and step.request.schedule is not None:
-            other = Submitted(evolve(step.request, schedule=respelt(step.request.schedule)))
-            respelt_answer = _again(subject, state, other, t.now)
-            fault = _unchanged("nothing changes, it means the same", other, state, respelt_answer.after)
-            if respelt_answer.verdicts != answer.verdicts:
-                fault = f"Then: {other}\n" + _but(f"the same verdict as for '{step.request.schedule}'", respelt_answer)
         if fault is not None:
             return fault
     return None
 
 
 def _persistence(_: Subject, t: Transition) -> str | None:
-    if t.before is None or t.after is None or any(_news(t)):
+    if t.before is None or t.after is None or isinstance(t.step, (Edited, HandedOver)) or _news(t):
         return None
-    if isinstance(t.step, HandedOver):
-        return _handed_over(t.before, t.step.namespace, t.after)
     if (t.after.schedule, t.after.owner) == (t.before.schedule, t.before.owner):
         return None
     return _but(f"'{t.before.schedule}' of {t.before.owner} persists, nobody asked for news", told(t.after))
 
 
-def _handed_over(before: CronJobState, namespace: str, after: CronJobState) -> str | None:
-    wanted = [
-        (claim.since, source.name, claim.schedule)
-        for source, claim in before.claims.items()
-        if source.namespace == namespace and claim.schedule is not None
-    ]
-    schedule = max(wanted)[2] if wanted and namespace != before.owner else before.schedule
-    if (after.owner, after.schedule) == (namespace, schedule):
-        return None
-    return _but(f"{namespace} owns it, with '{schedule}', the latest that it asked for", told(after))
-
-
-def _neutral_state(subject: Subject, state: CronJobState | None, t: Transition) -> str | None:
-    disabled = Submitted(evolve(_RIVAL, enabled=False))
-    answer = _again(subject, state, disabled, t.now)
-    if answer.verdicts != {_STRANGER: Verdict.DISABLED} or answer.conflicts:
-        return f"Then: {disabled}\n" + _but("DISABLED, without a conflict", answer)
-    return _unchanged("nothing changes for a disabled source without a claim", disabled, state, answer.after)
-
-
-def _neutral_step(subject: Subject, t: Transition) -> str | None:
-    if t.before is None and (fault := _neutral_state(subject, None, t)) is not None:
-        return fault
+def _neutrality(subject: Subject, t: Transition) -> str | None:
+    for before in {t.before, t.after}:
+        disabled = Submitted(_STRANGER)
+        answer = subject.take(before, disabled, t.now)
+        if answer.result[1:] != ({_STRANGER.source: Verdict.DISABLED}, {}):
+            return f"Then: {disabled}\n" + _but("disabled, without a conflict", answer)
+        if fault := _unchanged("nothing changes for a disabled source without a claim", disabled, before, answer.after):
+            return fault
     if not isinstance(t.step, Reconciled):
         return None
-    with_it = evolve(t.step, requests=(evolve(_RIVAL, enabled=False), *t.step.requests))
+    with_it = evolve(t.step, requests=(_STRANGER, *t.step.requests))
     after = subject.take(t.before, with_it, t.now).after
     return _unchanged("the same as without the disabled source", with_it, t.after, after)
 
 
-def _visible_step(_: Subject, t: Transition) -> str | None:
-    rejected = {source for source, verdict in t.verdicts.items() if verdict is Verdict.REJECTED}
-    recorded = {SourceRef(c.namespace, c.name) for c in t.conflicts if c.name is not None}
-    if rejected != recorded or len(t.conflicts) != len(rejected):
-        return _but("one conflict record for each rejected source", [c.message for c in t.conflicts])
-    requests = t.step.requests if isinstance(t.step, Reconciled) else ()
-    if isinstance(t.step, Submitted):
-        requests = (t.step.request,)
-    for request in requests:
-        got, expected = t.verdicts.get(request.source), _verdicts(request, t)
-        if got not in expected:
-            return _but(f"{request.source} is {' or '.join(v.value for v in expected)}", got and got.value)
+def _visible(subject: Subject, t: Transition) -> str | None:
+    marked = frozenset[SourceRef]() if t.after is None else t.after.claims.rejected
+    if t.after is not None and _marks(t):
+        bare = t.after.unmarked
+        refused = {source for source in bare.dissenters if not subject.permits(bare, source)}
+        if (marked, t.after.policy) != (refused, subject.name if refused else None):
+            return _but(f"{', '.join(map(str, sorted(refused))) or 'nobody'} is rejected", told(t.after))
+    requests = {request.source: request for request in _requests(t.step)}
+    verdicts = {source: _verdict(request, marked, t) for source, request in requests.items()}
+    if isinstance(t.step, Reconciled):
+        verdicts.update(dict.fromkeys(t.step.unreadable, Verdict.UNREADABLE))
+    if t.verdicts != verdicts:
+        return _but(", ".join(f"{source} is {verdict}" for source, verdict in sorted(verdicts.items())), t)
+    records = {} if t.after is None else {it: t.after.conflict_of(it) for it in verdicts if it in marked}
+    if t.conflicts != records:
+        return _but("one conflict record for each marked claim, as it is claimed", [*map(str, t.conflicts.values())])
     return None
 
 
-def _verdicts(request: SourceRequest, t: Transition) -> tuple[Verdict, ...]:
-    """Return the verdicts that fit what became of a request."""
+def _verdict(request: SourceRequest, marked: frozenset[SourceRef], t: Transition) -> Verdict:
+    """Return the verdict that fits what became of a request."""
     if not request.enabled or t.after is None:
-        return (Verdict.DISABLED,)
-    if request.schedule not in (None, t.after.schedule):
-        return (Verdict.SUPERSEDED, Verdict.REJECTED)
+        return Verdict.DISABLED
+    if request.source in marked:
+        return Verdict.REJECTED
     if isinstance(t.step, Submitted) and (t.before is None or t.before.schedule != t.after.schedule):
-        return (Verdict.ESTABLISHED,)
-    return (Verdict.AGREED,)
-
-
-def _visible_state(subject: Subject, state: CronJobState, t: Transition) -> str | None:
-    outstanding: list[Conflict] = []
-    for request in requests_of(state, REPOSITORY).values():
-        outstanding += _again(subject, state, Submitted(request), t.now).conflicts
-    for conflict in outstanding:
-        claim = state.claims.get(SourceRef(conflict.namespace, conflict.name or ""))
-        if claim is None or (claim.schedule, claim.since) != (conflict.schedule, conflict.since):
-            return _but("a record says what is claimed, and since when", conflict.message)
-        if isinstance(subject.policy, FirstWins) and conflict.namespace == state.owner:
-            return _but("the owner's namespace is never in conflict", conflict.message)
-    if isinstance(subject.policy, FirstWins):
-        dissent = {s for s, c in state.claims.items() if c.schedule not in (None, state.schedule)}
-        expected = {source for source in dissent if source.namespace != state.owner}
-        if {SourceRef(c.namespace, c.name or "") for c in outstanding} != expected:
-            return _but(f"conflicts with {sorted(map(str, expected))}", [c.message for c in outstanding])
-    latest = max(outstanding, key=lambda c: (c.since, c.namespace, c.name), default=None)
-    if state.latest_conflict != latest:
-        return _but(f"the latest conflict is {latest and latest.message}", told(state))
-    return None
+        return Verdict.ESTABLISHED
+    return Verdict.AGREED if request.schedule in (None, t.after.schedule) else Verdict.SUPERSEDED
 
 
 def _nothing_lost(_: Subject, t: Transition) -> str | None:
-    expected = asked_for(t.before)
-    if isinstance(t.step, Submitted):
-        request = t.step.request
-        if request.enabled:
-            expected[request.source] = meaning(request.schedule)
-        else:
-            expected.pop(request.source, None)
-    elif isinstance(t.step, Reconciled):
-        expected = {source: wanted for source, wanted in expected.items() if source in t.step.unreadable}
-        enabled = [request for request in t.step.requests if request.enabled]
-        expected.update((request.source, meaning(request.schedule)) for request in enabled)
-    if asked_for(t.after) != expected:
-        told_claims = {str(source): wanted for source, wanted in expected.items()}
-        return _but(f"the claims are {told_claims}", told(t.after))
-    known = set() if t.before is None else set(t.before.claims.items())
-    for source, claim in () if t.after is None else t.after.claims.items():
-        unchanged = asked_for(t.before).get(source, "nothing yet") == asked_for(t.after)[source]
-        if unchanged and (source, claim) not in known or not unchanged and claim.since != t.now:
-            return _but(f"the claim of {source} keeps the time at which it was news", told(t.after))
-    return None
+    claims = {} if t.after is None else dict(t.after.unmarked.claims)
+    expected = {} if t.after is None else _claims(t)
+    if claims == expected:
+        return None
+    listed = "; ".join(
+        f"{it}: {claim.schedule or 'no preference'} since {claim.since:%H:%M:%S}"
+        for it, claim in sorted(expected.items())
+    )
+    return _but(f"claims: {listed or 'none'}", told(t.after))
+
+
+def _nothing_foreign_lost(_: Subject, state: CronJobState, t: Transition) -> str | None:
+    patched = _patched(t.before or state, state)
+    return None if merge_patch(patched, _FOREIGN) == patched else _but("what is not ours survives", patched)
 
 
 def _order_free(subject: Subject, t: Transition) -> str | None:
     if not isinstance(t.step, Reconciled):
         return None
-    for order in islice(permutations(t.step.requests[::-1]), _PERMUTATIONS):
+    listed = t.step.requests
+    for order in (listed[::-1], (*listed[1:], *listed[:1]))[: len(listed) - 1]:
         step = evolve(t.step, requests=order)
         other = subject.take(t.before, step, t.now)
-        if (other.after, dict(other.verdicts), set(other.conflicts)) != (t.after, dict(t.verdicts), set(t.conflicts)):
+        if other.result != t.result:
             return f"Instead: {step}\n" + _but("the same result in any order of the list", other)
-    enabled = [request for request in t.step.requests if request.enabled]
-    if t.before is None and t.after is not None and isinstance(subject.policy, FirstWins):
-        first = min(enabled, key=lambda r: (r.created_at is None, r.created_at, r.source))
-        if t.after.owner != first.source.namespace:
-            return _but(f"the first is {first.source}, by creation time, namespace and name", told(t.after))
-    after = _again(subject, t.after, t.step, t.now).after
+    after = subject.take(t.after, t.step, t.now + _LATER).after
     return _unchanged("nothing changes, the list is the same", t.step, t.after, after)
 
 
 def _deleted_exactly(_: Subject, t: Transition) -> str | None:
+    exists = t.before is not None or any(request.enabled for request in _requests(t.step))
     if isinstance(t.step, Reconciled):
-        enabled = any(request.enabled for request in t.step.requests)
-        stands = enabled or t.before is not None and bool(t.step.unreadable)
-    else:
-        stands = t.before is not None or isinstance(t.step, Submitted) and t.step.request.enabled
-    if stands == (t.after is not None):
+        left = any(request.enabled for request in t.step.requests)
+        exists = left or t.before is not None and bool(t.step.unreadable)
+    if exists == (t.after is not None):
         return None
-    return _but("a CronJob" if stands else "no CronJob, no source is left", told(t.after))
+    return _but("a CronJob" if exists else "no CronJob, no source is left", told(t.after))
 
 
 def _identity(_: Subject, t: Transition) -> str | None:
-    if t.after is None or t.after.repository_hash == REPOSITORY.hash:
+    if t.after is None or (t.after.repository_hash, t.after.secret_name) == (REPOSITORY.hash, REPOSITORY.secret_name):
         return None
-    return _but(f"the CronJob of repository {REPOSITORY.hash}", t.after.repository_hash)
+    expected = f"the CronJob of repository {REPOSITORY.hash}, {REPOSITORY.secret_name}"
+    return _but(expected, f"that of {t.after.repository_hash}, {t.after.secret_name}")
 
 
-def _round_trip_state(_: Subject, state: CronJobState, t: Transition) -> str | None:
-    manifest = manifest_from_state(state, _FOREIGN)
-    read = state_from_manifest(manifest)
+def _round_trip(_: Subject, state: CronJobState, t: Transition) -> str | None:
+    read = read_back(state)
     if read != state:
         return _but(f"the manifest is read back as {told(state)}", told(read))
-    if patch_from_state(state, manifest) is not None:
-        return _but("nothing to write", patch_from_state(state, manifest))
-    if t.before is None:
-        return None
-    stored = manifest_from_state(t.before, _FOREIGN)
-    patched = merge_patch(stored, patch_from_state(state, stored) or {})
-    if state_from_manifest(patched) != state:
-        return _but(f"the patched manifest is read as {told(state)}", told(state_from_manifest(patched)))
-    foreign = merge_patch(patched, _FOREIGN)
-    return None if foreign == patched else _but("what is not ours survives", patched)
+    patched = state_from_manifest(_patched(t.before or state, state))
+    return None if patched == state else _but(f"the patched manifest is read as {told(state)}", told(patched))
 
 
-def _serializable(subject: Subject, t: Transition) -> str | None:
-    if not isinstance(t.step, Submitted):
-        return None
-    mine, rival = t.step, Submitted(_RIVAL)
-    serial = []
-    for order in ((mine, rival), (rival, mine)):
-        state = t.before
-        for step in order:
-            state = subject.take(state, step, t.now).after
-        serial.append(state)
-    # Both have read the same CronJob; the second write is refused, and its worker starts over.
-    for first, second in ((mine, rival), (rival, mine)):
-        subject.take(t.before, second, t.now)  # decided from what is stale by the time of the write
-        state = subject.take(t.before, first, t.now).after
-        state = subject.take(state, second, t.now).after
-        if state not in serial:
-            return f"Racing: {first}; {second}\n" + _but("what one order of the two leaves", told(state))
-    return None
+def _patched(before: CronJobState, after: CronJobState) -> dict[str, Any]:
+    stored = manifest_from_state(before, _FOREIGN)
+    patched: dict[str, Any] = merge_patch(stored, patch_from_state(after, stored) or {})
+    return patched
 
 
-# --- the laws ----------------------------------------------------------------
+# --- the laws ------------------------------------------------------------------
 
 PURE = Law(
     1,
     "Pure",
-    "Same arguments, same result. No I/O, no clock, no randomness, arguments untouched.",
+    "Same arguments, same result; equal states, equal results. No I/O, no clock, no randomness, arguments untouched.",
     of_step=_pure,
 )
 LAWS: tuple[Law, ...] = (
@@ -442,86 +407,79 @@ LAWS: tuple[Law, ...] = (
     Law(
         2,
         "First wins",
-        "Under first-wins the schedule changes only by a request of the owner's namespace or by a hand-over;"
-        " the owner only by creation or a hand-over.",
-        policy=FirstWins,
+        "Under FirstWins, on an owned state, the schedule changes only by a request of the owner's namespace or by"
+        " `hand_over`; the owner only by `hand_over`.",
         of_step=_first_wins,
     ),
     Law(
-        2,
-        "Consensus",
-        "Under consensus a request changes the schedule exactly when it is news and every claim that states"
-        " a preference asks for the same.",
-        policy=Consensus,
-        of_step=_consensus,
-    ),
-    Law(
         3,
-        "Quiet",
-        "After any history, submitting any recorded claim again, any number of times, in any order,"
-        " changes nothing: not one byte of the manifest.",
-        of_state=_quiet,
+        "Permitted",
+        "A request that is news and asks for another schedule than the established one changes it exactly when the"
+        " policy permits it, asked with its claim recorded (in `reconcile`: with every claim of the pass recorded) and"
+        " with its namespace as owner where there was none. Nothing else changes the schedule but creation (the"
+        " default) and `hand_over` (to what the policy permits).",
+        of_step=_permitted,
     ),
     Law(
         4,
-        "Persistence",
-        "Removing or disabling sources, short of the last, changes neither schedule nor owner.",
-        of_step=_persistence,
+        "Quiet",
+        "Once a decision has marked the claims, submitting any recorded claim again, any number of times, in any order,"
+        " changes nothing: not one byte of the manifest (where the Secret's name is known and right; the first request"
+        " adds it).",
+        of_state=_quiet,
     ),
     Law(
         5,
-        "Neutrality",
-        "A disabled source without a claim has no effect at all.",
-        of_step=_neutral_step,
-        of_state=_neutral_state,
+        "Persistence",
+        "Removing, disabling or withdrawing sources, short of the last, changes neither schedule nor owner.",
+        of_step=_persistence,
     ),
     Law(
         6,
-        "Visible",
-        "A request is rejected if and only if there is a conflict record; the state's latest conflict is the"
-        " latest of them; under first-wins it goes exactly when its source agrees, is disabled, is gone,"
-        " or its namespace becomes the owner.",
-        of_step=_visible_step,
-        of_state=_visible_state,
+        "Neutrality",
+        "A disabled source without a claim has no effect at all.",
+        of_step=_neutrality,
     ),
     Law(
         7,
-        "Nothing lost",
-        "Claims are, by meaning, exactly the last enabled request of each source not since disabled or gone;"
-        " unknown labels, annotations and spec fields of a manifest survive.",
-        of_step=_nothing_lost,
+        "Visible",
+        "A request is REJECTED if and only if its claim is marked, if and only if there is a conflict record for it."
+        " Of the others, one is ESTABLISHED if and only if it changed the schedule or created the CronJob; else AGREED"
+        " if it has no preference or asks for the established schedule; else SUPERSEDED.",
+        of_step=_visible,
     ),
     Law(
         8,
-        "Order-free",
-        "Reconciling is invariant under permutation of the list, and idempotent.",
-        of_step=_order_free,
+        "Nothing lost",
+        "Claims are, by meaning, exactly the last enabled request of each source not since disabled, withdrawn or gone;"
+        " unknown labels, annotations and spec fields of a manifest survive.",
+        of_step=_nothing_lost,
+        of_state=_nothing_foreign_lost,
     ),
     Law(
         9,
-        "Deleted exactly",
-        "The CronJob is deleted exactly when no enabled and no unreadable source is left.",
-        of_step=_deleted_exactly,
+        "Order-free",
+        "`reconcile` is invariant under permutation of its list, and idempotent.",
+        of_step=_order_free,
     ),
     Law(
         10,
+        "Deleted exactly",
+        "`reconcile` deletes exactly when no enabled and no unreadable source is left; nothing else does.",
+        of_step=_deleted_exactly,
+    ),
+    Law(
+        11,
         "Identity",
         "Which CronJob it is depends on the secret's name and the CA configuration only.",
         of_step=_identity,
     ),
     Law(
-        11,
-        "Round trip",
-        "A state read back from the manifest written for it is the same state;"
-        " a patch applied to the manifest it was made for gives it too.",
-        of_state=_round_trip_state,
-    ),
-    Law(
         12,
-        "Serializable",
-        "Workers that race, each reading first, deciding, and writing with optimistic locking, leave a state"
-        " that some one-at-a-time order of the same requests would have left.",
-        of_step=_serializable,
+        "Round trip",
+        "A state read back from the manifest written for it is the same state; a patch applied to the manifest it was"
+        " made for gives it too (a secret name that the state does not know is cleared).",
+        of_state=_round_trip,
     ),
 )
-"""The twelve laws; the second has a sentence for each policy that is shipped."""
+"""The twelve laws, in the order of the semantics."""
