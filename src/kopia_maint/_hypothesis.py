@@ -18,7 +18,7 @@ def register() -> None:
     """Tell hypothesis of every public value."""
     from hypothesis.strategies import register_type_strategy
 
-    from . import _decision, _model
+    from . import _decision, _model, _plan, _policy
     from ._schedule import Schedule
 
     for kind, name in (
@@ -30,8 +30,14 @@ def register() -> None:
         (_model.Claim, "claims"),
         (_model.Conflict, "conflicts"),
         (_model.CronJobState, "states"),
+        (_decision.Standing, "standings"),
+        (_decision.Decision, "decisions"),
         (_decision.Resolution, "resolutions"),
         (_decision.Reconciliation, "reconciliations"),
+        (_policy.Policy, "policies"),
+        (_policy.Bounded, "bounded"),
+        (_plan.Plan, "plans"),
+        (_plan.Write, "writes"),
     ):
         register_type_strategy(kind, partial(_strategy, name))
 

@@ -8,7 +8,7 @@ which policy is asked, or what is answered.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
@@ -355,7 +355,9 @@ class NeverDeletes(Right):
     """The CronJob stays when no source is left."""
 
     def answer(self, decision: D) -> D:
-        return evolve(decision, desired=decision.current) if decision.desired is None else decision
+        if decision.current is None or decision.desired is not None:
+            return decision
+        return evolve(decision, desired=evolve(decision.current, claims={}, policy=None))
 
 
 class UnreadableIsGone(Right):
@@ -446,22 +448,22 @@ RESOLVERS: dict[type[Right], str] = {
     MarksItsArgument: "Pure",
     ComparesText: "Pure",
     NeedsFiveFields: "Pure",
-    ForkTakesTheLabel: "First wins",
-    LastWriterOwns: "First wins",
-    RemembersTheFirst: "First wins",
-    OddSecondsWin: "Permitted",
+    ForkTakesTheLabel: "Quiet",
+    LastWriterOwns: "Quiet",
+    RemembersTheFirst: "Permitted",
+    OddSecondsWin: "First wins",
     NeverReplaces: "Permitted",
     AsksNobodyFirst: "Permitted",
     RecordsOneByOne: "Permitted",
     DefaultsToThree: "Permitted",
     HandsOverTheEarliest: "Permitted",
-    HandsOverUnasked: "Permitted",
+    HandsOverUnasked: "Visible",
     IgnoresCreation: "Permitted",
-    TakesTurns: "Quiet",
+    TakesTurns: "Persistence",
     RefreshesTimes: "Quiet",
-    ForgetsTheOwner: "Persistence",
-    DropsTheSchedule: "Persistence",
-    UndoesEdits: "Persistence",
+    ForgetsTheOwner: "Permitted",
+    DropsTheSchedule: "First wins",
+    UndoesEdits: "First wins",
     CountsDisabled: "Neutrality",
     RejectsSilently: "Visible",
     MisdatesTheRecord: "Visible",
@@ -469,14 +471,14 @@ RESOLVERS: dict[type[Right], str] = {
     NeverClears: "Visible",
     WithdrawsOneMark: "Visible",
     RejectsTheOwner: "Visible",
-    LosesClaims: "Visible",
+    LosesClaims: "Quiet",
     NoPreferenceIsTheDefault: "Nothing lost",
     Antedates: "Nothing lost",
     HandOverForgets: "Nothing lost",
     ListOrderDecides: "Order-free",
-    DeletesWithTheOwner: "Deleted exactly",
+    DeletesWithTheOwner: "Quiet",
     NeverDeletes: "Deleted exactly",
-    UnreadableIsGone: "Deleted exactly",
+    UnreadableIsGone: "Visible",
     HashesTheNamespace: "Identity",
     LosesTheSecret: "Identity",
 }
@@ -486,11 +488,125 @@ RESOLVERS: dict[type[Right], str] = {
 # --- policies ------------------------------------------------------------------
 
 
-def policy(permits: Callable[..., object], name: str = "wrong") -> Policy:
-    """Return a policy made from one function."""
-    return type("Wrong", (), {"name": name, "permits": permits})()
+class Remembers:
+    """A memory: the first namespace that it was ever asked about may."""
+
+    name = "remembers"
+    first: str | None = None
+
+    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        self.first = self.first or challenger.namespace
+        return challenger.namespace == self.first
 
 
-def remembers_the_first(self: Remembers, state: CronJobState, challenger: SourceRef) -> bool:
-    self.first = self.first or challenger.namespace
-    return challenger.namespace == self.first
+class Toggles:
+    """A memory that changes with each question."""
+
+    name = "toggles"
+    asked = 0
+
+    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        self.asked += 1
+        return self.asked % 2 == 0
+
+
+class ReadsTheClock:
+    """Permits everything in the odd milliseconds."""
+
+    name = "reads-the-clock"
+
+    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        return time.time_ns() // 1_000_000 % 2 == 1
+
+
+class LooksAtTheFirstPreference:
+    """Depends on the order of the preferences."""
+
+    name = "first-preference"
+
+    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        return next(iter(state.preferences)) == state.claims[challenger].schedule
+
+
+class LooksAtTheFirstClaim:
+    """Depends on the order of the claims."""
+
+    name = "first-claim"
+
+    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        return next(iter(state.claims)).namespace == challenger.namespace
+
+
+class LooksAtTheSpelling:
+    """Refuses the short forms, however they are meant."""
+
+    name = "spelling"
+
+    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        return not str(state.claims[challenger].schedule).startswith("@")
+
+
+class Raises:
+    """Has not thought of a schedule that no claim of the owner asks for."""
+
+    name = "raises"
+
+    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        return next(it for it, c in state.claims.items() if it.namespace == state.owner and c.schedule) < challenger
+
+
+class SaysNo:
+    """Its "no" is true."""
+
+    name = "says-no"
+
+    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        return "no"  # type: ignore[return-value]
+
+
+class IsAsync:
+    """Nobody awaits its answer."""
+
+    name = "is-async"
+
+    async def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        return True
+
+
+class Nameless:
+    """No record can name it."""
+
+    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        return True
+
+
+class Misnamed(FirstWins):
+    """No record can hold its name."""
+
+    @property
+    def name(self) -> str:
+        return "My Policy"
+
+
+POLICIES: tuple[type, ...] = (
+    Remembers,
+    Toggles,
+    ReadsTheClock,
+    LooksAtTheFirstPreference,
+    LooksAtTheFirstClaim,
+    LooksAtTheSpelling,
+    Raises,
+    SaysNo,
+    IsAsync,
+    Nameless,
+    Misnamed,
+)
+
+
+class KnowsTwo:
+    """Raises for a namespace that it does not know."""
+
+    name = "knows-two"
+
+    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+        return {"platform": True, "team-a": False, "team-b": False, "team-c": False}[challenger.namespace]

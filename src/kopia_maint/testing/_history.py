@@ -248,14 +248,14 @@ def disguised(state: CronJobState | None) -> CronJobState | None:
     if state is None:
         return None
     claims = {
-        it: evolve(claim, schedule=claim.schedule and respelt(claim.schedule))
+        it: evolve(claim, schedule=claim.schedule and respelt(claim.schedule, "0"))
         for it, claim in reversed(state.claims.items())
     }
-    return evolve(state, schedule=respelt(state.schedule), claims=claims)
+    return evolve(state, schedule=respelt(state.schedule, "0"), claims=claims)
 
 
 def in_other_words(step: Step) -> Step:
-    """Return the same step with its schedules in another spelling."""
+    """Return the same step with its schedules in another spelling, which is not that of a disguised state either."""
     if isinstance(step, Submitted):
         return Submitted(_in_other_words(step.request))
     if isinstance(step, Reconciled):
@@ -264,33 +264,33 @@ def in_other_words(step: Step) -> Step:
 
 
 def _in_other_words(request: SourceRequest) -> SourceRequest:
-    return evolve(request, schedule=request.schedule and respelt(request.schedule))
+    return evolve(request, schedule=request.schedule and respelt(request.schedule, "00"))
 
 
-def respelt(schedule: Schedule) -> Schedule:
-    """Return the same schedule in another spelling."""
-    other = _spelling(schedule.canonical)
+def respelt(schedule: Schedule, zeros: str) -> Schedule:
+    """Return the same schedule in another spelling, with so many zeros in front of its numbers."""
+    other = _spelling(schedule.canonical, zeros)
     return Schedule.parse(other if other != schedule.text else schedule.canonical)
 
 
 @lru_cache(maxsize=1024)
-def _spelling(canonical: str) -> str:
+def _spelling(canonical: str, zeros: str) -> str:
     if canonical.startswith("@every "):
-        return canonical.replace("@every ", "@every 0h")
-    fields = (",".join(map(_halves, field.split(",")[::-1])) for field in canonical.split())
+        return canonical.replace("@every ", f"@every {zeros}h")
+    fields = (",".join(_halves(item, zeros) for item in field.split(",")[::-1]) for field in canonical.split())
     other = " ".join(fields)
     return other if len(other) <= MAX_LENGTH else canonical.replace("*", "?")
 
 
-def _halves(item: str) -> str:
-    """Spell one item of a list in two halves, if it is a range, and with a zero in front of every number."""
+def _halves(item: str, zeros: str) -> str:
+    """Spell one item of a list in two halves, if it is a range, and with zeros in front of every number."""
     if item == "*":
         return "?"
     first, _, last = item.partition("-")
     if not last:
-        return f"0{first}"
+        return zeros + first
     middle = (int(first) + int(last)) // 2
-    return f"0{middle + 1}-0{last},0{first}-0{middle}"
+    return f"{zeros}{middle + 1}-{zeros}{last},{zeros}{first}-{zeros}{middle}"
 
 
 def told(state: CronJobState | None) -> str:

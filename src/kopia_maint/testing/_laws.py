@@ -133,16 +133,18 @@ def attempt(
 
 def violated(subject: Subject, transition: Transition, *, states: bool = True) -> tuple[Law, str] | None:
     """Return the first law that a transition (and the state it leads to) breaks, and what is wrong."""
+    nothing = None
     for law in LAWS:
         try:
             fault = law.of_step(subject, transition) if law.of_step else None
             if fault is None and law.of_state and transition.after is not None and states:
                 fault = law.of_state(subject, transition.after, transition)
-        except Raised as raised:
-            return PURE, f"Then: {raised.step}\n{_but('a result', raised)}"
+        except Raised as raised:  # another law may say why
+            nothing = nothing or (PURE, f"Then: {raised.step}\n{_but('a result', raised)}")
+            continue
         if fault is not None:
             return law, fault
-    return None
+    return nothing
 
 
 # --- what the checks ask of a step ---------------------------------------------
@@ -225,6 +227,11 @@ def _pure(subject: Subject, t: Transition) -> str | None:
             return _but(expected, second)
     if (before, step) != (t.before, t.step):
         return _but(f"the arguments are left as they were, {told(before)}", told(t.before))
+    bare = None if t.after is None else t.after.unmarked
+    for source in bare.dissenters if bare else ():
+        states = (bare, bare, bare, disguised(bare))  # an odd number, for a memory that every second question undoes
+        if len({bool(subject.permits(state, source)) for state in states}) > 1:
+            return f"Then: the policy is asked about {source}\n" + _but("the same answer each time", "True and False")
     return None
 
 

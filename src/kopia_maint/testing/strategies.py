@@ -70,7 +70,7 @@ _FAMILIAR = (
     "0 0 1,15 * 1",
 )
 _NAME = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=20)
-_KINDS = ("ask", "ask again", "list", "disable", "delete", "withdraw", "hand over", "edit", "restart")
+_KINDS = ("ask", "ask", "ask again", "list", "list", "disable", "delete", "withdraw", "hand over", "edit", "restart")
 _OPERATOR_NAMESPACE = "volsync-system"
 
 
