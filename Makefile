@@ -57,7 +57,7 @@ schedules: $(VENV)/.dev ## Compare a million schedules with the parser that Kube
 	$(BIN)/python -m tests.campaign_schedules
 
 histories: $(VENV)/.dev ## Hold a million steps of random histories against the laws (STEPS=...)
-	$(BIN)/python -m tests.campaign_histories --steps $(or $(STEPS),1000000)
+	$(BIN)/python -m tests.campaigns.histories --steps $(or $(STEPS),1000000)
 
 fuzz: $(VENV)/.fuzz ## Fuzz every reader of foreign data, guided by coverage, for ten minutes (SECONDS=...)
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600)

@@ -128,7 +128,9 @@ def test_nothing_is_lost_between_objects_and_plan(plan: Plan) -> None:
 
 def test_histories_look_like_life() -> None:
     """Every kind of step occurs, and tells itself."""
-    history = find(strategies.histories(), lambda steps: len({*map(type, steps)}) == 6, settings=settings(max_examples=5000))
+    history = find(
+        strategies.histories(), lambda steps: len({*map(type, steps)}) == 6, settings=settings(max_examples=5000)
+    )
     assert {*map(type, history)} == {Submitted, Reconciled, HandedOver, Withdrawn, Edited, Restarted}
     source = kopia_maint.SourceRef("a", "b")
     assert str(Reconciled((), frozenset({source}))) == "reconcile: a/b cannot be read"

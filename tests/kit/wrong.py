@@ -1,26 +1,24 @@
 """
 Which mistakes must the kit find? Implementations and policies, each wrong in one plausible way.
 
-An implementation here is the library with one step before or after it: what is asked,
-which policy is asked, or what is answered.
+An implementation here is the library with one change: to what is asked, to the policy
+that is asked, or to what is answered.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from datetime import datetime, timedelta
-from typing import TypeVar
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from typing import Any
 
-from attrs import evolve
+from attrs import evolve, frozen
 
 import kopia_maint
 from kopia_maint import (
     DEFAULT_SCHEDULE,
-    Claim,
     CronJobState,
     Decision,
-    FirstWins,
     Policy,
     Reconciliation,
     Resolution,
@@ -30,538 +28,300 @@ from kopia_maint import (
     Verdict,
 )
 
-D = TypeVar("D", Decision, Resolution, Reconciliation)
+State = CronJobState
+Decide = Callable[..., Any]
 MINUTE = timedelta(minutes=1)
 
 
-class Always:
-    """A policy that always gives one answer, under another's name."""
+@frozen
+class Implementation:
+    """Four functions, and the name of the law that their shortest history breaks."""
 
-    def __init__(self, answer: bool, name: str) -> None:
-        self.answer = answer
-        self.name = name
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        return self.answer
-
-
-class Right:
-    """The library, with the places where a mistake is made."""
-
-    def asks(self, request: SourceRequest) -> SourceRequest:
-        return request
-
-    def policy(self, policy: Policy, current: CronJobState | None, now: datetime) -> Policy:
-        return policy
-
-    def answer(self, decision: D) -> D:
-        return decision
-
-    def resolve(
-        self, current: CronJobState | None, request: SourceRequest, *, now: datetime, policy: Policy
-    ) -> Resolution:
-        policy = self.policy(policy, current, now)
-        return self.answer(kopia_maint.resolve(current, self.asks(request), now=now, policy=policy))
-
-    def reconcile(
-        self,
-        current: CronJobState | None,
-        requests: Iterable[SourceRequest],
-        *,
-        now: datetime,
-        policy: Policy,
-        unreadable: frozenset[SourceRef] = frozenset(),
-    ) -> Reconciliation:
-        asked = [self.asks(request) for request in requests]
-        policy = self.policy(policy, current, now)
-        return self.answer(kopia_maint.reconcile(current, asked, now=now, policy=policy, unreadable=unreadable))
-
-    def hand_over(self, current: CronJobState, namespace: str, *, policy: Policy) -> Decision:
-        return self.answer(kopia_maint.hand_over(current, namespace, policy=policy))
-
-    def withdraw(self, current: CronJobState, source: SourceRef, *, policy: Policy) -> Decision:
-        return self.answer(kopia_maint.withdraw(current, source, policy=policy))
+    law: str
+    resolve: Decide = kopia_maint.resolve
+    reconcile: Decide = kopia_maint.reconcile
+    hand_over: Decide = kopia_maint.hand_over
+    withdraw: Decide = kopia_maint.withdraw
 
 
-def marked(state: CronJobState, sources: Iterable[SourceRef], policy: str) -> CronJobState:
+def made(permits: Callable[[State, SourceRef], Any], name: Any = "made") -> Any:
+    """Return a policy made from one function."""
+    return type("Made", (), {"name": name, "permits": lambda _, state, challenger: permits(state, challenger)})()
+
+
+def asking(law: str, change: Callable[[SourceRequest], SourceRequest]) -> Implementation:
+    """Change every request before it is decided."""
+    return Implementation(
+        law,
+        lambda current, request, **how: kopia_maint.resolve(current, change(request), **how),
+        lambda current, requests, **how: kopia_maint.reconcile(current, map(change, requests), **how),
+    )
+
+
+def under(law: str, other: Callable[[Policy, State | None, Any], Policy]) -> Implementation:
+    """Ask another policy, chosen by the state and the time."""
+
+    def changed(decide: Decide) -> Decide:
+        return lambda current, *given, policy, now=None, **how: decide(
+            current, *given, policy=other(policy, current, now), **({"now": now} if now else {}), **how
+        )
+
+    return Implementation(law, *map(changed, (kopia_maint.resolve, kopia_maint.reconcile, kopia_maint.hand_over)))
+
+
+def answering(law: str, after: Callable[[Any, State], State | None]) -> Implementation:
+    """Change the desired state of every decision that has one."""
+
+    def changed(decide: Decide) -> Decide:
+        def decided(*given: Any, **how: Any) -> Any:
+            decision = decide(*given, **how)
+            return evolve(decision, desired=decision.desired and after(decision, decision.desired))
+
+        return decided
+
+    return Implementation(
+        law,
+        *map(changed, (kopia_maint.resolve, kopia_maint.reconcile, kopia_maint.hand_over, kopia_maint.withdraw)),
+    )
+
+
+def saying(law: str, change: Callable[[Resolution], Resolution]) -> Implementation:
+    """Change what ``resolve`` says."""
+    return Implementation(law, lambda *given, **how: change(kopia_maint.resolve(*given, **how)))
+
+
+# --- mistakes --------------------------------------------------------------------
+
+
+def verdict_of(decision: Decision) -> Verdict | None:
+    return decision.verdict if isinstance(decision, Resolution) else None
+
+
+def marked(state: State, sources: Collection[SourceRef], policy: str) -> State:
     """Return a state whose marked claims are these."""
     claims = {it: evolve(claim, rejected=it in sources) for it, claim in state.claims.items()}
     return evolve(state, claims=claims, policy=policy if any(claim.rejected for claim in claims.values()) else None)
 
 
-class ForkTakesTheLabel(Right):
-    """The fork: a tenant that was rejected becomes the owner all the same."""
-
-    def answer(self, decision: D) -> D:
-        if not isinstance(decision, Resolution) or decision.desired is None or not decision.request.enabled:
-            return decision
-        return evolve(decision, desired=evolve(decision.desired, owner=decision.request.source.namespace))
+def kept(state: State, keep: Callable[[SourceRef], bool]) -> State:
+    """Return a state with some of its claims, and without marks."""
+    return evolve(state, claims={it: c for it, c in state.unmarked.claims.items() if keep(it)}, policy=None)
 
 
-class LastWriterOwns(Right):
-    """A tenant that agrees becomes the owner."""
+def never_clears(decision: Decision, state: State) -> State:
+    before = decision.current.conflicts if decision.current else ()
+    still = {
+        it.source for it in before if it.source in state.claims and state.claims[it.source].schedule == it.schedule
+    }
+    return marked(state, still | state.claims.rejected, "first-wins")
 
-    def answer(self, decision: D) -> D:
-        if isinstance(decision, Resolution) and decision.verdict is Verdict.AGREED and decision.desired is not None:
-            return evolve(decision, desired=evolve(decision.desired, owner=decision.request.source.namespace))
+
+def rejects_the_owner(decision: Resolution) -> Resolution:
+    state, source = decision.desired, decision.request.source
+    if state is None or decision.verdict is not Verdict.SUPERSEDED:
         return decision
+    state = marked(state, {source, *state.claims.rejected}, "first-wins")
+    return evolve(decision, desired=state, verdict=Verdict.REJECTED, conflict=state.conflict_of(source))
 
 
-class ComparesText(Right):
-    """`@daily` is another schedule than `0 0 * * *`."""
-
-    def answer(self, decision: D) -> D:
-        if isinstance(decision, Resolution) and decision.verdict is Verdict.AGREED and decision.desired is not None:
-            wanted = decision.request.schedule or decision.desired.schedule
-            if wanted.text != decision.desired.schedule.text:
-                return evolve(decision, verdict=Verdict.SUPERSEDED)
+def refreshes_times(current: State | None, request: SourceRequest, *, now: Any, policy: Policy) -> Resolution:
+    decision = kopia_maint.resolve(current, request, now=now, policy=policy)
+    if decision.desired is None or not request.enabled:
         return decision
+    claim = evolve(decision.desired.claims[request.source], since=now)
+    return evolve(decision, desired=evolve(decision.desired, claims={**decision.desired.claims, request.source: claim}))
 
 
-class OddSecondsWin(Right):
-    """Every request wins that comes at an odd second."""
-
-    def policy(self, policy: Policy, current: CronJobState | None, now: datetime) -> Policy:
-        return Always(True, policy.name) if now.second % 2 else policy
-
-
-class NeverReplaces(Right):
-    """The schedule stays, whatever the policy says."""
-
-    def policy(self, policy: Policy, current: CronJobState | None, now: datetime) -> Policy:
-        return Always(False, policy.name)
+def takes_turns(current: State | None, request: SourceRequest, *, now: Any, policy: Policy) -> Resolution:
+    claim = current.claims.get(request.source) if current else None
+    bare = current and kopia_maint.withdraw(current, request.source, policy=policy).desired
+    since = claim.since if claim and claim.schedule == request.schedule else now
+    return evolve(kopia_maint.resolve(bare, request, now=since, policy=policy), current=current)
 
 
-class AsksNobodyFirst(Right):
-    """The schedule of the first request is established, whatever the policy says."""
-
-    def policy(self, policy: Policy, current: CronJobState | None, now: datetime) -> Policy:
-        return Always(True, policy.name) if current is None else policy
-
-
-class RecordsOneByOne(Right):
-    """`reconcile` asks the policy about each source before the next one's claim is recorded."""
-
-    def reconcile(
-        self,
-        current: CronJobState | None,
-        requests: Iterable[SourceRequest],
-        *,
-        now: datetime,
-        policy: Policy,
-        unreadable: frozenset[SourceRef] = frozenset(),
-    ) -> Reconciliation:
-        state, listed = current, list(requests)
-        for request in sorted(listed, key=lambda it: (it.created_at is None, it.created_at, it.source)):
-            state = kopia_maint.resolve(state, request, now=now, policy=policy).desired
-        decision = kopia_maint.reconcile(state, listed, now=now, policy=policy, unreadable=unreadable)
-        return evolve(decision, current=current)
+def records_one_by_one(current: State | None, requests: Any, *, now: Any, policy: Policy, unreadable: Any) -> Any:
+    state = current
+    for request in sorted(requests, key=lambda it: (it.created_at is None, it.created_at, it.source)):
+        state = kopia_maint.resolve(state, request, now=now, policy=policy).desired
+    return evolve(
+        kopia_maint.reconcile(state, requests, now=now, policy=policy, unreadable=unreadable), current=current
+    )
 
 
-class TakesTurns(Right):
-    """Every request is news: two sources of one namespace that differ flip the schedule at every reconcile."""
-
-    def resolve(
-        self, current: CronJobState | None, request: SourceRequest, *, now: datetime, policy: Policy
-    ) -> Resolution:
-        bare = current and kopia_maint.withdraw(current, request.source, policy=policy).desired
-        claim = current.claims.get(request.source) if current else None
-        same = claim is not None and claim.schedule == request.schedule
-        decision = super().resolve(bare, request, now=claim.since if claim and same else now, policy=policy)
-        return evolve(decision, current=current)
+def list_order(current: State | None, requests: Any, *, now: Any, **how: Any) -> Reconciliation:
+    listed = [evolve(request, created_at=now + number * MINUTE) for number, request in enumerate(requests)]
+    return kopia_maint.reconcile(current, listed, now=now, **how)
 
 
-class RefreshesTimes(Right):
-    """Each submission is dated anew."""
-
-    def resolve(
-        self, current: CronJobState | None, request: SourceRequest, *, now: datetime, policy: Policy
-    ) -> Resolution:
-        decision = super().resolve(current, request, now=now, policy=policy)
-        if decision.desired is None or request.source not in decision.desired.claims:
-            return decision
-        claim = evolve(decision.desired.claims[request.source], since=now)
-        claims = {**decision.desired.claims, request.source: claim}
-        return evolve(decision, desired=evolve(decision.desired, claims=claims))
+def never_deletes(current: State | None, *given: Any, **how: Any) -> Reconciliation:
+    decision = kopia_maint.reconcile(current, *given, **how)
+    return evolve(decision, desired=decision.desired or (current and kept(current, lambda _: False)))
 
 
-class Antedates(Right):
-    """A claim is dated when the next minute begins."""
-
-    def resolve(
-        self, current: CronJobState | None, request: SourceRequest, *, now: datetime, policy: Policy
-    ) -> Resolution:
-        return super().resolve(current, request, now=now + MINUTE, policy=policy)
+def marks_its_argument(current: State | None, *given: Any, **how: Any) -> Resolution:
+    if current is not None:
+        object.__setattr__(current, "secret_name", f"{current.secret_name}x")
+    return kopia_maint.resolve(current, *given, **how)
 
 
-class LosesClaims(Right):
-    """A rejected claim is not recorded."""
+def remembers_the_first(seen: list[str]) -> Implementation:
+    def after(decision: Any, state: State) -> State:
+        if isinstance(decision, Resolution):
+            seen.append(decision.request.source.namespace)
+        return evolve(state, owner=seen[0]) if seen else state
 
-    def answer(self, decision: D) -> D:
-        if isinstance(decision, Resolution) and decision.verdict is Verdict.REJECTED and decision.desired is not None:
-            claims = {it: claim for it, claim in decision.desired.claims.items() if not claim.rejected}
-            return evolve(decision, desired=evolve(decision.desired, claims=claims, policy=None))
+    return answering("Permitted", after)
+
+
+def earliest(current: State, namespace: str, *, policy: Policy) -> Decision:
+    decision = kopia_maint.hand_over(current, namespace, policy=policy)
+    own = [it for it, claim in current.claims.items() if it.namespace == namespace and claim.schedule]
+    if not own or not decision.changed or decision.desired is None:
         return decision
+    schedule = current.claims[min(own, key=current.latest)].schedule
+    return evolve(decision, desired=evolve(decision.desired, schedule=schedule))
 
 
-class CountsDisabled(Right):
-    """`enabled: false` is overlooked."""
-
-    def asks(self, request: SourceRequest) -> SourceRequest:
-        return evolve(request, enabled=True)
-
-
-class NoPreferenceIsTheDefault(Right):
-    """A source without a preference is taken to ask for 02:00."""
-
-    def asks(self, request: SourceRequest) -> SourceRequest:
-        return evolve(request, schedule=request.schedule or DEFAULT_SCHEDULE)
-
-
-class DefaultsToThree(Right):
-    """Another default."""
-
-    def answer(self, decision: D) -> D:
-        if decision.current is None and decision.desired is not None and not decision.desired.preferences:
-            return evolve(decision, desired=evolve(decision.desired, schedule=Schedule.parse("0 3 * * *")))
+def hand_over_forgets(current: State, namespace: str, *, policy: Policy) -> Decision:
+    decision = kopia_maint.hand_over(current, namespace, policy=policy)
+    assert decision.desired is not None
+    if not decision.changed:
         return decision
-
-
-class RejectsSilently(Right):
-    """There is a verdict, and no record."""
-
-    def answer(self, decision: D) -> D:
-        return evolve(decision, conflict=None) if isinstance(decision, Resolution) else decision
-
-
-class MisdatesTheRecord(Right):
-    """A conflict is dated when it is reported, not when it began."""
-
-    def answer(self, decision: D) -> D:
-        if not isinstance(decision, Resolution) or decision.conflict is None:
-            return decision
-        return evolve(decision, conflict=evolve(decision.conflict, since=decision.conflict.since + MINUTE))
-
-
-class SaysAgreed(Right):
-    """Establishes, and says that it agreed."""
-
-    def answer(self, decision: D) -> D:
-        said = isinstance(decision, Resolution) and decision.verdict is Verdict.ESTABLISHED
-        return evolve(decision, verdict=Verdict.AGREED) if said else decision
-
-
-class NeverClears(Right):
-    """A mark stays as long as its claim."""
-
-    def answer(self, decision: D) -> D:
-        before, after = decision.current, decision.desired
-        if before is None or after is None or before.policy is None:
-            return decision
-        kept = {it for it in before.claims.rejected if before.claims[it].schedule == after.claims.get(it, NO).schedule}
-        return evolve(decision, desired=marked(after, kept | after.claims.rejected, before.policy))
-
-
-NO = Claim(None, datetime.fromisoformat("2024-01-15T10:30:00+00:00"))
-
-
-class WithdrawsOneMark(Right):
-    """`withdraw` leaves the other claims as they are marked."""
-
-    def withdraw(self, current: CronJobState, source: SourceRef, *, policy: Policy) -> Decision:
-        desired = kopia_maint.withdraw(current, source, policy=policy).desired
-        assert desired is not None
-        return Decision(current=current, desired=marked(desired, current.claims.rejected, policy.name))
-
-
-class RejectsTheOwner(Right):
-    """A superseded claim is taken for a conflict."""
-
-    def answer(self, decision: D) -> D:
-        if isinstance(decision, Resolution) and decision.verdict is Verdict.SUPERSEDED and decision.desired is not None:
-            source = decision.request.source
-            state = marked(decision.desired, {source, *decision.desired.claims.rejected}, "first-wins")
-            return evolve(decision, desired=state, verdict=Verdict.REJECTED, conflict=state.conflict_of(source))
-        return decision
-
-
-class ForgetsTheOwner(Right):
-    """When the owner's last claim goes, the next namespace becomes the owner."""
-
-    def answer(self, decision: D) -> D:
-        state = decision.desired
-        if state is None or not state.orphaned or not state.claims:
-            return decision
-        return evolve(decision, desired=evolve(state, owner=min(state.namespaces)))
-
-
-class DropsTheSchedule(Right):
-    """When the owner's last claim goes, the default is back."""
-
-    def answer(self, decision: D) -> D:
-        state = decision.desired
-        return evolve(decision, desired=evolve(state, schedule=DEFAULT_SCHEDULE)) if state and state.orphaned else decision
-
-
-class UndoesEdits(Right):
-    """The schedule is worked out anew from the owner's latest claim."""
-
-    def answer(self, decision: D) -> D:
-        state = decision.desired
-        own = [] if state is None else [it for it, c in state.claims.items() if it.namespace == state.owner and c.schedule]
-        if state is None or len(own) != 1 or not isinstance(decision, Resolution) or decision.request.schedule:
-            return decision
-        return evolve(decision, desired=evolve(state, schedule=state.claims[own[0]].schedule))
-
-
-class HandOverForgets(Right):
-    """The claim that a hand-over establishes is taken for settled, and dropped."""
-
-    def hand_over(self, current: CronJobState, namespace: str, *, policy: Policy) -> Decision:
-        decision = kopia_maint.hand_over(current, namespace, policy=policy)
-        state = decision.desired
-        assert state is not None
-        claims = {source: claim for source, claim in state.claims.items() if source.namespace != namespace}
-        return evolve(decision, desired=evolve(state, claims=claims, policy=None)) if decision.changed else decision
-
-
-class HandsOverTheEarliest(Right):
-    """Of the new owner's claims, the earliest counts."""
-
-    def hand_over(self, current: CronJobState, namespace: str, *, policy: Policy) -> Decision:
-        decision = kopia_maint.hand_over(current, namespace, policy=policy)
-        own = sorted((it for it, c in current.claims.items() if it.namespace == namespace and c.schedule), key=current.latest)
-        if not own or decision.desired is None or not decision.changed:
-            return decision
-        return evolve(decision, desired=evolve(decision.desired, schedule=current.claims[own[0]].schedule))
-
-
-class HandsOverUnasked(Right):
-    """A hand-over establishes whatever the new owner asks for last, and asks no policy."""
-
-    def hand_over(self, current: CronJobState, namespace: str, *, policy: Policy) -> Decision:
-        return kopia_maint.hand_over(current, namespace, policy=Always(True, policy.name))
-
-
-class DeletesWithTheOwner(Right):
-    """The CronJob goes when its owner goes."""
-
-    def answer(self, decision: D) -> D:
-        gone = isinstance(decision, Reconciliation) and decision.desired is not None and decision.desired.orphaned
-        return evolve(decision, desired=None) if gone else decision
-
-
-class NeverDeletes(Right):
-    """The CronJob stays when no source is left."""
-
-    def answer(self, decision: D) -> D:
-        if decision.current is None or decision.desired is not None:
-            return decision
-        return evolve(decision, desired=evolve(decision.current, claims={}, policy=None))
-
-
-class UnreadableIsGone(Right):
-    """A typo deletes a claim."""
-
-    def reconcile(
-        self,
-        current: CronJobState | None,
-        requests: Iterable[SourceRequest],
-        *,
-        now: datetime,
-        policy: Policy,
-        unreadable: frozenset[SourceRef] = frozenset(),
-    ) -> Reconciliation:
-        return super().reconcile(current, requests, now=now, policy=policy)
-
-
-class ListOrderDecides(Right):
-    """The first of the list is the first."""
-
-    def reconcile(
-        self,
-        current: CronJobState | None,
-        requests: Iterable[SourceRequest],
-        *,
-        now: datetime,
-        policy: Policy,
-        unreadable: frozenset[SourceRef] = frozenset(),
-    ) -> Reconciliation:
-        listed = [evolve(request, created_at=now + number * MINUTE) for number, request in enumerate(requests)]
-        return super().reconcile(current, listed, now=now, policy=policy, unreadable=unreadable)
-
-
-class IgnoresCreation(Right):
-    """The oldest source has no precedence."""
-
-    def asks(self, request: SourceRequest) -> SourceRequest:
-        return evolve(request, created_at=None)
-
-
-class HashesTheNamespace(Right):
-    """Each namespace has a CronJob of its own."""
-
-    def answer(self, decision: D) -> D:
-        state = decision.desired
-        return evolve(decision, desired=evolve(state, repository_hash="0" * 16)) if state else decision
-
-
-class LosesTheSecret(Right):
-    """The Secret's name is not written down."""
-
-    def answer(self, decision: D) -> D:
-        return evolve(decision, desired=evolve(decision.desired, secret_name=None)) if decision.desired else decision
-
-
-class MarksItsArgument(Right):
-    """Writes into the state that it was given."""
-
-    def resolve(
-        self, current: CronJobState | None, request: SourceRequest, *, now: datetime, policy: Policy
-    ) -> Resolution:
-        if current is not None:
-            object.__setattr__(current, "secret_name", f"{current.secret_name}x")
-        return super().resolve(current, request, now=now, policy=policy)
-
-
-class RemembersTheFirst(Right):
-    """A memory of its own: the first namespace that it ever saw is the owner, restart or not."""
-
-    first: str | None = None
-
-    def answer(self, decision: D) -> D:
-        if not isinstance(decision, Resolution) or decision.desired is None:
-            return decision
-        self.first = self.first or decision.request.source.namespace
-        return evolve(decision, desired=evolve(decision.desired, owner=self.first))
-
-
-class NeedsFiveFields(Right):
-    """Takes `@every` and the other short forms for no preference."""
-
-    def asks(self, request: SourceRequest) -> SourceRequest:
-        short = request.schedule is not None and request.schedule.text.startswith("@")
-        return evolve(request, schedule=None) if short else request
-
-
-RESOLVERS: dict[type[Right], str] = {
-    MarksItsArgument: "Pure",
-    ComparesText: "Pure",
-    NeedsFiveFields: "Pure",
-    ForkTakesTheLabel: "Quiet",
-    LastWriterOwns: "Quiet",
-    RemembersTheFirst: "Permitted",
-    OddSecondsWin: "First wins",
-    NeverReplaces: "Permitted",
-    AsksNobodyFirst: "Permitted",
-    RecordsOneByOne: "Permitted",
-    DefaultsToThree: "Permitted",
-    HandsOverTheEarliest: "Permitted",
-    HandsOverUnasked: "Visible",
-    IgnoresCreation: "Permitted",
-    TakesTurns: "Persistence",
-    RefreshesTimes: "Quiet",
-    ForgetsTheOwner: "Permitted",
-    DropsTheSchedule: "First wins",
-    UndoesEdits: "First wins",
-    CountsDisabled: "Neutrality",
-    RejectsSilently: "Visible",
-    MisdatesTheRecord: "Visible",
-    SaysAgreed: "Visible",
-    NeverClears: "Visible",
-    WithdrawsOneMark: "Visible",
-    RejectsTheOwner: "Visible",
-    LosesClaims: "Quiet",
-    NoPreferenceIsTheDefault: "Nothing lost",
-    Antedates: "Nothing lost",
-    HandOverForgets: "Nothing lost",
-    ListOrderDecides: "Order-free",
-    DeletesWithTheOwner: "Quiet",
-    NeverDeletes: "Deleted exactly",
-    UnreadableIsGone: "Visible",
-    HashesTheNamespace: "Identity",
-    LosesTheSecret: "Identity",
+    return evolve(decision, desired=kept(decision.desired, lambda it: it.namespace != namespace))
+
+
+def withdraws_one_mark(current: State, source: SourceRef, *, policy: Policy) -> Decision:
+    desired = kopia_maint.withdraw(current, source, policy=policy).desired
+    assert desired is not None
+    return Decision(current=current, desired=marked(desired, current.claims.rejected, policy.name))
+
+
+def undoes_edits(decision: Any, state: State) -> State:
+    own = [claim.schedule for it, claim in state.claims.items() if it.namespace == state.owner and claim.schedule]
+    edited = verdict_of(decision) is Verdict.AGREED and len(own) == 1
+    return evolve(state, schedule=own[0]) if edited else state
+
+
+def asker(decision: Any, *verdicts: Verdict) -> str:
+    """Return the namespace of a request that got one of these verdicts, or else the owner."""
+    asked = verdict_of(decision) in verdicts
+    return str(decision.request.source.namespace if asked else decision.desired.owner)
+
+
+def is_short(request: SourceRequest) -> bool:
+    return request.schedule is not None and request.schedule.text.startswith("@")
+
+
+IMPLEMENTATIONS = {
+    "writes into its argument": Implementation("Pure", marks_its_argument),
+    "takes @daily for no preference": asking("Pure", lambda it: evolve(it, schedule=None) if is_short(it) else it),
+    "compares text": saying(
+        "Pure",
+        lambda it: (
+            evolve(it, verdict=Verdict.SUPERSEDED)
+            if it.verdict is Verdict.AGREED
+            and it.desired
+            and it.request.schedule
+            and it.request.schedule.text != it.desired.schedule.text
+            else it
+        ),
+    ),
+    "lets everybody win at odd seconds": under(
+        "First wins", lambda policy, _, now: made(lambda *_: True, policy.name) if now and now.second % 2 else policy
+    ),
+    "takes the default when the owner goes": answering(
+        "First wins", lambda _, state: evolve(state, schedule=DEFAULT_SCHEDULE) if state.orphaned else state
+    ),
+    "undoes an administrator's edit": answering("First wins", undoes_edits),
+    "never replaces a schedule": under("Permitted", lambda policy, *_: made(lambda *_: False, policy.name)),
+    "does not ask about the first schedule": under(
+        "Permitted", lambda policy, current, _: policy if current else made(lambda *_: True, policy.name)
+    ),
+    "hands over without asking": Implementation(
+        "Visible",
+        hand_over=lambda current, to, policy: kopia_maint.hand_over(
+            current, to, policy=made(lambda *_: True, policy.name)
+        ),
+    ),
+    "hands over to the earliest claim": Implementation("Permitted", hand_over=earliest),
+    "records one claim after the other": Implementation("Permitted", reconcile=records_one_by_one),
+    "ignores when sources were created": asking("Permitted", lambda it: evolve(it, created_at=None)),
+    "has another default": answering(
+        "Permitted",
+        lambda it, state: (
+            state if it.current or state.preferences else evolve(state, schedule=Schedule.parse("0 3 * * *"))
+        ),
+    ),
+    "remembers the first owner": remembers_the_first([]),
+    "makes the next namespace the owner when the owner goes": answering(
+        "Permitted",
+        lambda _, state: evolve(state, owner=min(state.namespaces)) if state.orphaned and state.claims else state,
+    ),
+    "makes everybody the owner, as the fork does": answering(
+        "Quiet", lambda it, state: evolve(state, owner=asker(it, *set(Verdict) - {Verdict.DISABLED}))
+    ),
+    "makes everybody the owner that agrees": answering(
+        "Quiet", lambda it, state: evolve(state, owner=asker(it, Verdict.AGREED))
+    ),
+    "dates each request anew": Implementation("Quiet", refreshes_times),
+    "forgets what it rejects": answering(
+        "Visible", lambda _, state: kept(state, lambda it: not state.claims[it].rejected)
+    ),
+    "deletes with the owner": answering(
+        "Quiet", lambda it, state: None if isinstance(it, Reconciliation) and state.orphaned else state
+    ),
+    "takes every request for news": Implementation("Persistence", takes_turns),
+    "overlooks enabled: false": asking("Neutrality", lambda it: evolve(it, enabled=True)),
+    "rejects without a record": saying("Visible", lambda it: evolve(it, conflict=None)),
+    "dates the record when it is reported": saying(
+        "Visible", lambda it: evolve(it, conflict=it.conflict and evolve(it.conflict, since=it.conflict.since + MINUTE))
+    ),
+    "establishes, and says that it agreed": saying(
+        "Visible", lambda it: evolve(it, verdict=Verdict.AGREED) if it.verdict is Verdict.ESTABLISHED else it
+    ),
+    "keeps a mark as long as the claim": answering("Visible", never_clears),
+    "marks no other claim when one is withdrawn": Implementation("Visible", withdraw=withdraws_one_mark),
+    "takes a superseded claim for a conflict": saying("Visible", rejects_the_owner),
+    "takes unreadable sources for gone": Implementation(
+        "Visible", reconcile=lambda *given, unreadable, **how: kopia_maint.reconcile(*given, **how)
+    ),
+    "takes no preference for the default": asking(
+        "Nothing lost", lambda it: evolve(it, schedule=it.schedule or DEFAULT_SCHEDULE)
+    ),
+    "dates claims a minute later": Implementation(
+        "Nothing lost", lambda *given, now, policy: kopia_maint.resolve(*given, now=now + MINUTE, policy=policy)
+    ),
+    "drops the claim that a hand-over establishes": Implementation("Nothing lost", hand_over=hand_over_forgets),
+    "lets the list's order decide": Implementation("Order-free", reconcile=list_order),
+    "never deletes": Implementation("Deleted exactly", reconcile=never_deletes),
+    "gives each namespace a CronJob": answering("Identity", lambda _, state: evolve(state, repository_hash="0" * 16)),
+    "does not write down the Secret": answering("Identity", lambda _, state: evolve(state, secret_name=None)),
 }
-"""Each wrong implementation, and the law that the shortest history breaks first."""
 
 
-# --- policies ------------------------------------------------------------------
+# --- policies --------------------------------------------------------------------
 
 
 class Remembers:
-    """A memory: the first namespace that it was ever asked about may."""
+    """Permits the first namespace that it was ever asked about."""
 
     name = "remembers"
     first: str | None = None
 
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+    def permits(self, state: State, challenger: SourceRef) -> bool:
         self.first = self.first or challenger.namespace
         return challenger.namespace == self.first
 
 
 class Toggles:
-    """A memory that changes with each question."""
+    """Permits every second question."""
 
     name = "toggles"
     asked = 0
 
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+    def permits(self, state: State, challenger: SourceRef) -> bool:
         self.asked += 1
         return self.asked % 2 == 0
-
-
-class ReadsTheClock:
-    """Permits everything in the odd milliseconds."""
-
-    name = "reads-the-clock"
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        return time.time_ns() // 1_000_000 % 2 == 1
-
-
-class LooksAtTheFirstPreference:
-    """Depends on the order of the preferences."""
-
-    name = "first-preference"
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        return next(iter(state.preferences)) == state.claims[challenger].schedule
-
-
-class LooksAtTheFirstClaim:
-    """Depends on the order of the claims."""
-
-    name = "first-claim"
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        return next(iter(state.claims)).namespace == challenger.namespace
-
-
-class LooksAtTheSpelling:
-    """Refuses the short forms, however they are meant."""
-
-    name = "spelling"
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        return not str(state.claims[challenger].schedule).startswith("@")
-
-
-class Raises:
-    """Has not thought of a schedule that no claim of the owner asks for."""
-
-    name = "raises"
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        return next(it for it, c in state.claims.items() if it.namespace == state.owner and c.schedule) < challenger
-
-
-class SaysNo:
-    """Its "no" is true."""
-
-    name = "says-no"
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        return "no"  # type: ignore[return-value]
 
 
 class IsAsync:
@@ -569,44 +329,25 @@ class IsAsync:
 
     name = "is-async"
 
-    async def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
+    async def permits(self, state: State, challenger: SourceRef) -> bool:
         return True
 
 
-class Nameless:
-    """No record can name it."""
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        return True
+def wanted(state: State, challenger: SourceRef) -> Schedule | None:
+    return state.claims[challenger].schedule
 
 
-class Misnamed(FirstWins):
-    """No record can hold its name."""
-
-    @property
-    def name(self) -> str:
-        return "My Policy"
-
-
-POLICIES: tuple[type, ...] = (
-    Remembers,
-    Toggles,
-    ReadsTheClock,
-    LooksAtTheFirstPreference,
-    LooksAtTheFirstClaim,
-    LooksAtTheSpelling,
-    Raises,
-    SaysNo,
-    IsAsync,
-    Nameless,
-    Misnamed,
-)
-
-
-class KnowsTwo:
-    """Raises for a namespace that it does not know."""
-
-    name = "knows-two"
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        return {"platform": True, "team-a": False, "team-b": False, "team-c": False}[challenger.namespace]
+POLICIES: dict[str, Policy] = {
+    "has a memory": Remembers(),
+    "has a memory that the next question undoes": Toggles(),
+    "reads the clock": made(lambda *_: time.time_ns() // 1_000_000 % 2 == 1),
+    "depends on the order of preferences": made(lambda state, it: next(iter(state.preferences)) == wanted(state, it)),
+    "depends on the order of claims": made(lambda state, it: next(iter(state.claims)).namespace == it.namespace),
+    "depends on the challenger's spelling": made(lambda state, it: not str(wanted(state, it)).startswith("@")),
+    "depends on the established spelling": made(lambda state, it: str(state.schedule) > "0 3"),
+    "raises": made(lambda state, it: min(claim.schedule.text for claim in state.claims.values()) < "0 3"),
+    "answers with a text": made(lambda *_: "no"),
+    "is async": IsAsync(),  # type: ignore[dict-item]
+    "has no name": made(lambda *_: True, None),
+    "has a name that no record can hold": made(lambda *_: True, "My Policy"),
+}

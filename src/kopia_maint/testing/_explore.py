@@ -30,7 +30,9 @@ from ._laws import REPOSITORY, Violation, attempt, requests_of
 
 NAMESPACES = tuple(f"team-{letter}" for letter in "abcdefgh")
 SCHEDULES = tuple(
-    map(Schedule.parse, "0 4 * * *|@hourly|@daily|0 2 * * *|@every 90m|0 3 * * 1-5|0 0 1,15 * 1|*/15 * * * *".split("|"))
+    map(
+        Schedule.parse, "0 4 * * *|@hourly|@daily|0 2 * * *|@every 90m|0 3 * * 1-5|0 0 1,15 * 1|*/15 * * * *".split("|")
+    )
 )
 _FIRST_WINS = FirstWins()
 _MOST = 8

@@ -222,7 +222,9 @@ def reconciliations(draw: st.DrawFn) -> Reconciliation:
 
 def decisions() -> st.SearchStrategy[Decision]:
     """Answers of every kind."""
-    handed = st.builds(lambda state, to, policy: hand_over(state, to, policy=policy), states(), namespaces(), policies())
+    handed = st.builds(
+        lambda state, to, policy: hand_over(state, to, policy=policy), states(), namespaces(), policies()
+    )
     return handed | resolutions() | reconciliations()
 
 
@@ -274,7 +276,10 @@ def replication_sources(draw: st.DrawFn, *, broken: bool = True) -> Manifest:
         broken: Whether some have a member that is missing, odd, or too much.
     """
     source = draw(sources())
-    optional = {"creationTimestamp": st.just("2024-01-15T10:30:00Z"), "deletionTimestamp": st.just("2024-01-16T00:00:00Z")}
+    optional = {
+        "creationTimestamp": st.just("2024-01-15T10:30:00Z"),
+        "deletionTimestamp": st.just("2024-01-16T00:00:00Z"),
+    }
     stamps = draw(st.fixed_dictionaries({}, optional=optional))
     kopia = {"repository": draw(st.just(REPOSITORY.secret_name) | _NAME), **draw(_maintenance())}
     if draw(st.booleans()):
@@ -298,14 +303,19 @@ def cron_jobs(draw: st.DrawFn, *, broken: bool = True) -> Manifest:
     """
     state = draw(states())
     server = {"uid": "c0ffee", "resourceVersion": "4711"}
-    template = {"metadata": {"labels": {"team": "storage"}, "annotations": {"note": "keep"}}, "spec": {"suspend": False}}
+    template = {
+        "metadata": {"labels": {"team": "storage"}, "annotations": {"note": "keep"}},
+        "spec": {"suspend": False},
+    }
     manifest = manifest_from_state(state, template, operator_namespace=_OPERATOR_NAMESPACE)
     metadata = manifest["metadata"]
     metadata.update(server)
     kind = draw(st.sampled_from(["ours", "the fork's", "edited", "a stranger's"]))
     if kind == "the fork's":  # it knows of no claims, and its label says who came last
         metadata["annotations"].pop(CLAIMS_ANNOTATION)
-        metadata["annotations"][CONFLICT_ANNOTATION] = "Last conflict: Schedule '0 4 * * *' requested from namespace 'b'"
+        metadata["annotations"][CONFLICT_ANNOTATION] = (
+            "Last conflict: Schedule '0 4 * * *' requested from namespace 'b'"
+        )
         metadata["labels"][OWNER_KEY] = draw(namespaces())
     elif kind == "edited":
         for key in draw(st.sets(st.sampled_from([OWNER_KEY, SECRET_ANNOTATION, CONFLICT_ANNOTATION]), min_size=1)):
@@ -351,6 +361,7 @@ def histories(
     *,
     namespaces: Sequence[str] | None = None,
     schedules: Sequence[Schedule] | None = None,
+    min_steps: int = 1,
     max_steps: int = 12,
 ) -> tuple[Step, ...]:
     """
@@ -363,6 +374,7 @@ def histories(
     Args:
         namespaces: The namespaces that take part, at most three at once; None: any.
         schedules: The schedules that are asked for, at most three at once; None: any.
+        min_steps: How many steps there are at least.
         max_steps: How many steps there are at most.
     """
     names = draw(st.lists(_some(namespaces, _any_namespace), min_size=1, max_size=3, unique=True))
@@ -381,7 +393,7 @@ def histories(
         listed = [request for request in asked.values() if request.source not in unreadable]
         return Reconciled(tuple(draw(st.permutations(listed))), unreadable)
 
-    for kind in draw(st.lists(st.sampled_from(_KINDS), min_size=1, max_size=max_steps)):
+    for kind in draw(st.lists(st.sampled_from(_KINDS), min_size=min_steps, max_size=max_steps)):
         source = draw(st.sampled_from(cast))
         if kind in ("disable", "delete", "withdraw"):
             asked.pop(source, None)

@@ -10,21 +10,28 @@ from typing import Any
 from attrs import define, field
 
 from kopia_maint import (
+    Action,
     CronJobState,
+    Decision,
+    Schedule,
+    SourceRef,
     SourceRequest,
-    manifest_from_state,
-    patch_from_state,
-    reconcile,
+    Write,
+    plan_manifests,
     resolve,
     state_from_manifest,
+    withdraw,
+    write_for,
 )
-from kopia_maint._manifest import merge_patch
+from kopia_maint._objects import merge_patch
 
-from .helpers import NOW
+from ..helpers import NOW, replication_source
 
 Manifest = dict[str, Any]
 Worker = Generator[None, None, None]
 Choose = Callable[[int], int]
+
+NAMESPACE = "volsync-system"
 
 
 class Conflict409(Exception):
@@ -59,33 +66,34 @@ class Cluster:
         """Read the CronJob; a stale cache is some versions behind."""
         return copy.deepcopy(self.history[max(0, len(self.history) - 1 - lag)])
 
-    def create(self, manifest: Manifest) -> None:
-        """Create the CronJob, unless there is one."""
-        if self.cron_job is not None:
+    def listed(self) -> list[Manifest]:
+        """Read the sources, as ReplicationSources."""
+        return [
+            replication_source(
+                str(request.source),
+                maintenanceCronJob={"enabled": request.enabled, "schedule": str(request.schedule)}
+                if request.schedule or not request.enabled
+                else None,
+            )
+            for request in self.sources.values()
+        ]
+
+    def write(self, write: Write) -> None:
+        """Create, patch or delete the CronJob, unless that was decided from what is stale."""
+        body, present = write.body, self.cron_job
+        if write.action is Action.CREATE:
+            expected, stored = None, {**body, "metadata": {**body["metadata"], "uid": f"uid-{len(self.history)}"}}
+        elif write.action is Action.UPDATE:
+            expected, stored = body["metadata"]["resourceVersion"], merge_patch(present, body)
+        else:
+            assert body["preconditions"].keys() == {"uid", "resourceVersion"}
+            expected, stored = body["preconditions"]["resourceVersion"], None
+        if expected != (None if present is None else present["metadata"]["resourceVersion"]):
             raise Conflict409
-        self._store({**manifest, "metadata": {**manifest["metadata"], "uid": f"uid-{len(self.history)}"}})
-
-    def patch(self, patch: Manifest) -> None:
-        """Patch the CronJob, unless it has changed since it was read."""
-        if self.cron_job is None or self._stale(patch["metadata"]["resourceVersion"]):
-            raise Conflict409
-        self._store(merge_patch(self.cron_job, patch))
-
-    def delete(self, uid: str, resource_version: str) -> None:
-        """Delete the CronJob, with preconditions."""
-        if self.cron_job is None or self.cron_job["metadata"]["uid"] != uid or self._stale(resource_version):
-            raise Conflict409
-        self._store(None)
-
-    def _stale(self, resource_version: str) -> bool:
-        return self.cron_job is None or self.cron_job["metadata"]["resourceVersion"] != resource_version
-
-    def _store(self, manifest: Manifest | None) -> None:
-        if manifest is not None:
-            metadata = {**manifest["metadata"], "resourceVersion": str(next(self._versions))}
-            manifest = {**manifest, "metadata": metadata}
-        self.cron_job = manifest
-        self.history.append(manifest)
+        if stored is not None:
+            stored = {**stored, "metadata": {**stored["metadata"], "resourceVersion": str(next(self._versions))}}
+        self.cron_job = stored
+        self.history.append(stored)
         self.writes += 1
         if self.losing:
             self.losing -= 1
@@ -96,44 +104,60 @@ class Cluster:
         """What the CronJob says."""
         return None if self.cron_job is None else state_from_manifest(self.cron_job)
 
-
-def write(cluster: Cluster, seen: Manifest | None, desired: CronJobState | None) -> None:
-    """Bring the CronJob from what was seen to what is desired, as a controller does."""
-    if desired is None:
-        if seen is not None:
-            cluster.delete(seen["metadata"]["uid"], seen["metadata"]["resourceVersion"])
-    elif seen is None:
-        cluster.create(manifest_from_state(desired, {}))
-    else:
-        patch = patch_from_state(desired, seen)
-        if patch is not None:
-            cluster.patch(patch)
+    @property
+    def asked(self) -> dict[SourceRef, Schedule | None]:
+        """What each claim on the CronJob asks for."""
+        return {} if self.state is None else {source: claim.schedule for source, claim in self.state.claims.items()}
 
 
-def reconciles(cluster: Cluster, lag: int = 0) -> Worker:
-    """Read the CronJob, then the sources, decide, and write; start over if the write is refused."""
+def plans(cluster: Cluster, lag: int = 0) -> Worker:
+    """Read the CronJob, then the sources, decide, and write; start over if a write is refused."""
     while True:
         seen = cluster.read(lag)
         yield
-        requests = list(cluster.sources.values())
+        sources = cluster.listed()
         yield
-        current = None if seen is None else state_from_manifest(seen)
+        plan = plan_manifests(
+            cron_jobs=[] if seen is None else [seen],
+            replication_sources=sources,
+            template=lambda repository, state: {},
+            operator_namespace=NAMESPACE,
+            complete=True,
+            now=NOW,
+        )
         try:
-            return write(cluster, seen, reconcile(current, requests, now=NOW).desired)
+            for write in plan.writes:
+                cluster.write(write)
         except (Conflict409, Lost):
             lag = 0  # everything is read again, from the API server itself
+        else:
+            return
+
+
+def decides(cluster: Cluster, decide: Callable[[CronJobState | None], Decision | None], lag: int = 0) -> Worker:
+    """Do the same for the one decision that this worker is there for."""
+    while True:
+        seen = cluster.read(lag)
+        yield
+        decision = decide(None if seen is None else state_from_manifest(seen))
+        write = decision and write_for(decision, seen, {}, operator_namespace=NAMESPACE)
+        try:
+            if write:
+                cluster.write(write)
+        except (Conflict409, Lost):
+            lag = 0
+        else:
+            return
 
 
 def submits(cluster: Cluster, request: SourceRequest, lag: int = 0) -> Worker:
-    """Do the same for the one source that this worker was told of."""
-    while True:
-        seen = cluster.read(lag)
-        yield
-        current = None if seen is None else state_from_manifest(seen)
-        try:
-            return write(cluster, seen, resolve(current, request, now=NOW).desired)
-        except (Conflict409, Lost):
-            lag = 0
+    """Decide about the one source that this worker was told of."""
+    return decides(cluster, lambda current: resolve(current, request, now=NOW), lag)
+
+
+def withdraws(cluster: Cluster, source: SourceRef) -> Worker:
+    """Withdraw the claim of a source that this worker was told is gone."""
+    return decides(cluster, lambda current: current and withdraw(current, source))
 
 
 def edits(cluster: Cluster, changes: list[dict[str, SourceRequest | None]]) -> Worker:
@@ -143,7 +167,7 @@ def edits(cluster: Cluster, changes: list[dict[str, SourceRequest | None]]) -> W
         yield
 
 
-def run(workers: list[Worker], choose: Choose) -> None:
+def run(workers: list[Worker], choose: Choose = lambda _: 0) -> None:
     """Let the workers go on, one step at a time, in the order that is chosen."""
     running = list(workers)
     while running:
