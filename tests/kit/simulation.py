@@ -157,7 +157,7 @@ def submits(cluster: Cluster, request: SourceRequest, lag: int = 0) -> Worker:
 
 def withdraws(cluster: Cluster, source: SourceRef) -> Worker:
     """Withdraw the claim of a source that this worker was told is gone."""
-    return decides(cluster, lambda current: current and withdraw(current, source))
+    return decides(cluster, lambda current: None if current is None else withdraw(current, source))
 
 
 def edits(cluster: Cluster, changes: list[dict[str, SourceRequest | None]]) -> Worker:

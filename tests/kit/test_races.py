@@ -151,7 +151,7 @@ def test_every_history_of_a_small_cluster() -> None:
     """
     Two sources, each absent or with one of two schedules; a plan after each change, or after some of them.
 
-    Whatever happened before, the CronJob has exactly the claims of the sources, and the first owner until nobody is left.
+    The CronJob has exactly the claims of the sources, and the first owner until nobody is left.
     """
     choices: dict[str, tuple[SourceRequest | None, ...]] = {"a": (None, A2, A3), "b": (None, B4, B_OFF)}
 

@@ -14,7 +14,7 @@ except ImportError:
 from . import strategies
 from ._check import check_policy, check_resolver
 from ._explore import Exploration, explore
-from ._history import Edited, HandedOver, Reconciled, Restarted, Step, Submitted, Transition, Withdrawn
+from ._history import Edited, HandedOver, Reconciled, Step, Submitted, Transition, Withdrawn
 from ._laws import LAWS, Law, Violation
 
 __all__ = [
@@ -24,7 +24,6 @@ __all__ = [
     "HandedOver",
     "Law",
     "Reconciled",
-    "Restarted",
     "Step",
     "Submitted",
     "Transition",

@@ -11,12 +11,12 @@ from hypothesis.strategies import SearchStrategy
 
 from .._errors import InvalidValue
 from .._errors import given as _given
-from .._model import SourceRef, SourceRequest
+from .._model import SourceRequest
 from .._policy import Bounded, Consensus, FirstWins, Policy
 from .._schedule import Schedule
 from . import strategies
 from ._explore import search, sources_of
-from ._history import HandOver, Reconcile, Resolve, Step, Subject, Submitted, Withdraw
+from ._history import Decide, Reconcile, Resolve, Step, Subject, Submitted
 from ._laws import PURE, REPOSITORY, Violation, tell
 
 _NAMESPACES = ("team-a", "team-b", "team-c")
@@ -52,8 +52,8 @@ def check_resolver(
     resolve: Resolve,
     reconcile: Reconcile | None = None,
     *,
-    hand_over: HandOver | None = None,
-    withdraw: Withdraw | None = None,
+    hand_over: Decide | None = None,
+    withdraw: Decide | None = None,
     max_examples: int = 200,
 ) -> None:
     """

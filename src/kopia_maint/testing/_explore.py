@@ -44,7 +44,8 @@ class Exploration:
     What :func:`explore` has seen.
 
     Attributes:
-        states: How many states there are; those that differ in times, or in the names of a namespace's sources, count once.
+        states: How many states there are, those counted once that differ only in times, or in the names of the
+            sources of one namespace.
         transitions: How many transitions were taken and checked.
         violation: The shortest history that breaks a law, or None.
     """

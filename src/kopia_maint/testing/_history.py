@@ -1,10 +1,10 @@
 """What happened, step by step? Histories of an implementation, and how they are told."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from functools import lru_cache
-from typing import Protocol, Union
+from typing import Union
 
 from attrs import Factory, evolve, field, frozen
 
@@ -29,38 +29,9 @@ def moment(number: int) -> datetime:
     return EPOCH + timedelta(seconds=rounds * sum(_GAPS) + sum(_GAPS[:rest]))
 
 
-class Resolve(Protocol):
-    """What an implementation of ``kopia_maint.resolve`` looks like."""
-
-    def __call__(
-        self, current: CronJobState | None, request: SourceRequest, *, now: datetime, policy: Policy
-    ) -> Resolution: ...
-
-
-class Reconcile(Protocol):
-    """What an implementation of ``kopia_maint.reconcile`` looks like."""
-
-    def __call__(
-        self,
-        current: CronJobState | None,
-        requests: tuple[SourceRequest, ...],
-        *,
-        now: datetime,
-        policy: Policy,
-        unreadable: frozenset[SourceRef],
-    ) -> Reconciliation: ...
-
-
-class HandOver(Protocol):
-    """What an implementation of ``kopia_maint.hand_over`` looks like."""
-
-    def __call__(self, current: CronJobState, namespace: str, *, policy: Policy) -> Decision: ...
-
-
-class Withdraw(Protocol):
-    """What an implementation of ``kopia_maint.withdraw`` looks like."""
-
-    def __call__(self, current: CronJobState, source: SourceRef, *, policy: Policy) -> Decision: ...
+Resolve = Callable[..., Resolution]
+Reconcile = Callable[..., Reconciliation]
+Decide = Callable[..., Decision]
 
 
 @frozen
@@ -119,15 +90,7 @@ class Edited:
         return f"an administrator edits the CronJob: {', '.join(edits)}"
 
 
-@frozen
-class Restarted:
-    """The operator restarts: the CronJob is all that it knows."""
-
-    def __str__(self) -> str:
-        return "the operator restarts and reads the CronJob"
-
-
-Step = Union[Submitted, Reconciled, HandedOver, Withdrawn, Edited, Restarted]
+Step = Union[Submitted, Reconciled, HandedOver, Withdrawn, Edited]
 
 
 class Raised(Exception):
@@ -145,8 +108,8 @@ class Subject:
     policy: Policy
     resolve: Resolve = _resolve
     reconcile: Reconcile | None = _reconcile
-    hand_over: HandOver | None = _hand_over
-    withdraw: Withdraw | None = _withdraw
+    hand_over: Decide | None = _hand_over
+    withdraw: Decide | None = _withdraw
     unused: Policy = Factory(lambda self: deepcopy(self.policy), takes_self=True)
 
     @property
@@ -182,23 +145,16 @@ class Subject:
             one = self.resolve(before, step.request, now=now, policy=self.policy)
             conflicts = {} if one.conflict is None else {step.request.source: one.conflict}
             return Transition(before, step, now, one.desired, {step.request.source: one.verdict}, conflicts)
-        if isinstance(step, Reconciled):
-            assert self.reconcile is not None
+        if isinstance(step, Reconciled) and self.reconcile:
             all_ = self.reconcile(before, step.requests, now=now, policy=self.policy, unreadable=step.unreadable)
             return Transition(before, step, now, all_.desired, all_.verdicts, all_.conflicts)
         after = before
-        if before is None:
-            pass
-        elif isinstance(step, HandedOver):
-            assert self.hand_over is not None
+        if before and isinstance(step, HandedOver) and self.hand_over:
             after = self.hand_over(before, step.namespace, policy=self.policy).desired
-        elif isinstance(step, Withdrawn):
-            assert self.withdraw is not None
+        elif before and isinstance(step, Withdrawn) and self.withdraw:
             after = self.withdraw(before, step.source, policy=self.policy).desired
-        elif isinstance(step, Edited):
+        elif before and isinstance(step, Edited):
             after = evolve(before, owner=step.owner or before.owner, schedule=step.schedule or before.schedule)
-        else:
-            after = read_back(before)
         return Transition(before, step, now, after)
 
 
@@ -249,7 +205,7 @@ def disguised(state: CronJobState | None) -> CronJobState | None:
         return None
     claims = {
         it: evolve(claim, schedule=claim.schedule and respelt(claim.schedule, "0"))
-        for it, claim in reversed(state.claims.items())
+        for it, claim in [*state.claims.items()][::-1]
     }
     return evolve(state, schedule=respelt(state.schedule, "0"), claims=claims)
 

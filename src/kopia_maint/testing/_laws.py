@@ -23,7 +23,6 @@ from ._history import (
     HandedOver,
     Raised,
     Reconciled,
-    Restarted,
     Step,
     Subject,
     Submitted,
@@ -199,7 +198,7 @@ def _marks(t: Transition) -> bool:
     """Whether a step marks the claims of the state that it leads to."""
     if isinstance(t.step, Submitted) and t.step.request.enabled or isinstance(t.step, Reconciled):
         return True
-    if t.before is None or isinstance(t.step, (Edited, Restarted)):
+    if t.before is None or isinstance(t.step, Edited):
         return False
     if isinstance(t.step, HandedOver):
         return t.step.namespace != t.before.owner
@@ -227,10 +226,11 @@ def _pure(subject: Subject, t: Transition) -> str | None:
             return _but(expected, second)
     if (before, step) != (t.before, t.step):
         return _but(f"the arguments are left as they were, {told(before)}", told(t.before))
-    bare = None if t.after is None else t.after.unmarked
-    for source in bare.dissenters if bare else ():
-        states = (bare, bare, bare, disguised(bare))  # an odd number, for a memory that every second question undoes
-        if len({bool(subject.permits(state, source)) for state in states}) > 1:
+    if t.after is None:
+        return None
+    bare, other_words = t.after.unmarked, disguised(t.after.unmarked) or t.after
+    for source in bare.dissenters:  # asked an odd number of times, for a memory that every second question undoes
+        if len({bool(subject.permits(state, source)) for state in (bare, bare, other_words)}) > 1:
             return f"Then: the policy is asked about {source}\n" + _but("the same answer each time", "True and False")
     return None
 
@@ -311,10 +311,10 @@ def _neutrality(subject: Subject, t: Transition) -> str | None:
 
 
 def _visible(subject: Subject, t: Transition) -> str | None:
-    marked = frozenset[SourceRef]() if t.after is None else t.after.claims.rejected
+    marked = frozenset() if t.after is None else frozenset(conflict.source for conflict in t.after.conflicts)
     if t.after is not None and _marks(t):
         bare = t.after.unmarked
-        refused = {source for source in bare.dissenters if not subject.permits(bare, source)}
+        refused = frozenset(source for source in bare.dissenters if not subject.permits(bare, source))
         if (marked, t.after.policy) != (refused, subject.name if refused else None):
             return _but(f"{', '.join(map(str, sorted(refused))) or 'nobody'} is rejected", told(t.after))
     requests = {request.source: request for request in _requests(t.step)}

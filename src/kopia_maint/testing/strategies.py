@@ -5,12 +5,11 @@ They shrink to cases that a person can read: ``team-a``, ``source-a``, ``0 2 * *
 """
 
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
 from datetime import datetime, timedelta, timezone
 from typing import Any, TypeVar
 
-from attrs import evolve
 from hypothesis import strategies as st
 
 from .._decision import Decision, Reconciliation, Resolution, Standing
@@ -18,7 +17,6 @@ from .._manifest import (
     CLAIMS_ANNOTATION,
     CONFLICT_ANNOTATION,
     HASH_LABEL,
-    MAINTENANCE_LABEL,
     OWNER_KEY,
     SECRET_ANNOTATION,
     manifest_from_state,
@@ -28,33 +26,8 @@ from .._plan import Plan, Write, plan_manifests
 from .._policy import Bounded, Consensus, FirstWins, Policy
 from .._resolver import hand_over, reconcile, resolve
 from .._schedule import Schedule
-from ._history import EPOCH, Edited, HandedOver, Reconciled, Restarted, Step, Submitted, Withdrawn
+from ._history import EPOCH, Edited, HandedOver, Reconciled, Step, Submitted, Withdrawn
 from ._laws import REPOSITORY
-
-__all__ = [
-    "bounded",
-    "claims",
-    "conflicts",
-    "cron_jobs",
-    "custom_cas",
-    "decisions",
-    "histories",
-    "namespaces",
-    "plans",
-    "policies",
-    "reconciliations",
-    "replication_sources",
-    "repositories",
-    "request_lists",
-    "requests",
-    "resolutions",
-    "schedules",
-    "sources",
-    "standings",
-    "states",
-    "times",
-    "writes",
-]
 
 T = TypeVar("T")
 Manifest = dict[str, Any]
@@ -70,7 +43,7 @@ _FAMILIAR = (
     "0 0 1,15 * 1",
 )
 _NAME = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=20)
-_KINDS = ("ask", "ask", "ask again", "list", "list", "disable", "delete", "withdraw", "hand over", "edit", "restart")
+_KINDS = ("ask", "ask", "ask again", "list", "list", "disable", "delete", "withdraw", "hand over", "edit")
 _OPERATOR_NAMESPACE = "volsync-system"
 
 
@@ -167,10 +140,8 @@ def policies() -> st.SearchStrategy[Policy]:
 def bounded() -> st.SearchStrategy[Bounded]:
     """Policies with one bound or two, between a minute and a month."""
     inner: st.SearchStrategy[Policy] = st.just(FirstWins()) | st.just(Consensus())
-    hours = st.sampled_from([timedelta(hours=1), timedelta(minutes=1), timedelta(days=1), timedelta(days=31)])
-    bounds = st.tuples(st.none() | hours, st.none() | hours).filter(lambda pair: pair != (None, None))
-    ordered = bounds.map(lambda pair: (min(pair), max(pair)) if None not in pair else pair)
-    return st.tuples(inner, ordered).map(lambda it: Bounded(it[0], shortest=it[1][0], longest=it[1][1]))
+    bounds = {"shortest": timedelta(minutes=1), "longest": timedelta(days=7)}, {"shortest": timedelta(hours=6)}
+    return st.builds(lambda policy, given: Bounded(policy, **given), inner, st.sampled_from(bounds))
 
 
 def claims() -> st.SearchStrategy[Claim]:
@@ -190,40 +161,41 @@ def conflicts() -> st.SearchStrategy[Conflict]:
 
 
 @st.composite
-def states(draw: st.DrawFn) -> CronJobState:
-    """What may be stored on a CronJob, by us, by the fork, or by a hand edit; owner and Secret may be unknown."""
-    of, known = draw(repositories()), draw(st.dictionaries(sources(), claims(), max_size=6))
+def _states(draw: st.DrawFn, of: Repository) -> CronJobState:
+    known = draw(st.dictionaries(sources(), claims(), max_size=6))
     policy = draw(policies()).name if any(claim.rejected for claim in known.values()) else None
     owner, secret_name = draw(st.none() | namespaces()), draw(st.sampled_from([of.secret_name, None]))
     return CronJobState(of.hash, draw(schedules(never_fires=True)), owner, known, policy, secret_name)
 
 
-# --- decisions -----------------------------------------------------------------
+def states() -> st.SearchStrategy[CronJobState]:
+    """What may be stored on a CronJob, by us, by the fork, or by a hand edit; owner and Secret may be unknown."""
+    return repositories().flatmap(_states)
 
 
-@st.composite
-def resolutions(draw: st.DrawFn) -> Resolution:
-    """Answers to one request."""
-    reached = draw(reconciliations()).desired
-    repository = REPOSITORY if reached is None else st.just(REPOSITORY)
-    return resolve(reached, draw(requests(repository=repository)), now=draw(times()), policy=draw(policies()))
+# --- decisions -------------------------------------------------------------------
 
 
-@st.composite
-def reconciliations(draw: st.DrawFn) -> Reconciliation:
+def resolutions() -> st.SearchStrategy[Resolution]:
+    """Answers to one request, where there was a CronJob or not."""
+    return st.builds(
+        lambda current, request, now, policy: resolve(current, request, now=now, policy=policy),
+        *(st.none() | _states(REPOSITORY), requests(repository=REPOSITORY), times(), policies()),
+    )
+
+
+def reconciliations() -> st.SearchStrategy[Reconciliation]:
     """Answers to a whole list, where there was a CronJob or not."""
-    state, policy = None, draw(policies())
-    if draw(st.booleans()):
-        state = reconcile(None, draw(request_lists(repository=REPOSITORY)), now=EPOCH, policy=policy).desired
-    unreadable = draw(st.sets(sources(), max_size=2))
-    asked = [it for it in draw(request_lists(repository=REPOSITORY)) if it.source not in unreadable]
-    return reconcile(state, asked, now=draw(times()), policy=policy, unreadable=unreadable)
+    return st.builds(
+        lambda current, asked, now, policy: reconcile(current, asked, now=now, policy=policy),
+        *(st.none() | _states(REPOSITORY), request_lists(repository=REPOSITORY), times(), policies()),
+    )
 
 
 def decisions() -> st.SearchStrategy[Decision]:
     """Answers of every kind."""
     handed = st.builds(
-        lambda state, to, policy: hand_over(state, to, policy=policy), states(), namespaces(), policies()
+        lambda current, to, policy: hand_over(current, to, policy=policy), states(), namespaces(), policies()
     )
     return handed | resolutions() | reconciliations()
 
@@ -233,83 +205,73 @@ def standings() -> st.SearchStrategy[Standing]:
     return resolutions().map(lambda resolution: resolution.standing)
 
 
-# --- manifests -----------------------------------------------------------------
+# --- manifests -------------------------------------------------------------------
 
-_ODD = st.sampled_from([None, True, 0, -1, "", " ", "${NAME}", "Team-A", "0 0 30 2 *", "v1", [], {}, "x" * 300])
+_ODD: tuple[Any, ...] = (None, True, 0, -1, "", " ", "${NAME}", "Team-A", "0 0 30 2 *", "v1", [], {}, "x" * 300)
 
 
 @st.composite
 def _spoilt(draw: st.DrawFn, manifest: Manifest) -> Manifest:
-    """Return a copy of which one member is missing, odd, or too much."""
-    spoilt: Any = deepcopy(manifest)
-    node = spoilt
+    """Return a manifest of which one member is missing, odd, or too much."""
+    node = manifest
     while True:
         key = draw(st.sampled_from(sorted(node)))
         if not isinstance(node[key], dict) or not node[key] or not draw(st.integers(0, 4)):
             break
         node = node[key]
-    edit = draw(st.sampled_from(["odd", "missing", "too much"]))
-    if edit == "missing":
+    edit = draw(st.sampled_from([key, "extra", None]))
+    if edit is None:
         del node[key]
     else:
-        node[key if edit == "odd" else "extra"] = draw(_ODD)
-    return spoilt
+        node[edit] = deepcopy(draw(st.sampled_from(_ODD)))
+    return manifest
 
 
-def _maintenance() -> st.SearchStrategy[Manifest]:
-    texts = st.sampled_from(["0 2 * * *", "0 4 * * *", "", "TZ=UTC 0 2 * * *", "every day"])
-    cron_job = st.fixed_dictionaries({}, optional={"enabled": st.booleans(), "schedule": texts | _spelt()})
-    days = st.sampled_from([7, 0, 1, 30, 31])
-    return st.fixed_dictionaries({}, optional={"maintenanceCronJob": cron_job, "maintenanceIntervalDays": days})
+def _some_spoilt(manifests: st.SearchStrategy[Manifest], broken: bool) -> st.SearchStrategy[Manifest]:
+    return manifests | manifests.flatmap(_spoilt) if broken else manifests
 
 
-def _custom_ca() -> st.SearchStrategy[Manifest]:
-    return st.fixed_dictionaries({}, optional={"secretName": _NAME, "configMapName": _NAME, "key": st.just("ca.crt")})
-
-
-@st.composite
-def replication_sources(draw: st.DrawFn, *, broken: bool = True) -> Manifest:
+def replication_sources(*, broken: bool = True) -> st.SearchStrategy[Manifest]:
     """
     ReplicationSources as the API server sends them: Kopia's and others, some that are being deleted.
 
     Args:
         broken: Whether some have a member that is missing, odd, or too much.
     """
-    source = draw(sources())
-    optional = {
-        "creationTimestamp": st.just("2024-01-15T10:30:00Z"),
-        "deletionTimestamp": st.just("2024-01-16T00:00:00Z"),
-    }
-    stamps = draw(st.fixed_dictionaries({}, optional=optional))
-    kopia = {"repository": draw(st.just(REPOSITORY.secret_name) | _NAME), **draw(_maintenance())}
-    if draw(st.booleans()):
-        kopia["customCA"] = draw(_custom_ca())
-    manifest = {
-        "apiVersion": "volsync.backube/v1alpha1",
-        "kind": "ReplicationSource",
-        "metadata": {"name": source.name, "namespace": source.namespace, **stamps},
-        "spec": {"sourcePVC": "data", draw(st.sampled_from(["kopia"] * 4 + ["restic"])): kopia},
-    }
-    return draw(_spoilt(manifest)) if broken and draw(st.integers(0, 3)) == 3 else manifest  # noqa: PLR2004
+    schedule = st.sampled_from(["0 2 * * *", "0 4 * * *", "", "TZ=UTC 0 2 * * *", "every day"]) | _spelt()
+    cron_job = st.fixed_dictionaries({}, optional={"enabled": st.booleans(), "schedule": schedule})
+    ca = st.fixed_dictionaries({}, optional={"secretName": _NAME, "configMapName": _NAME, "key": st.just("ca.crt")})
+    days = st.sampled_from([7, 0, 1, 30, 31])
+    kopia = st.fixed_dictionaries(
+        {"repository": st.just(REPOSITORY.secret_name) | _NAME},
+        optional={"customCA": ca, "maintenanceCronJob": cron_job, "maintenanceIntervalDays": days},
+    )
+    times = {"creationTimestamp": st.just("2024-01-15T10:30:00Z"), "deletionTimestamp": st.just("2024-01-16T00:00:00Z")}
+    return _some_spoilt(
+        st.builds(
+            lambda source, times, mover, spec: {
+                "apiVersion": "volsync.backube/v1alpha1",
+                "kind": "ReplicationSource",
+                "metadata": {"name": source.name, "namespace": source.namespace, **times},
+                "spec": {"sourcePVC": "data", mover: spec},
+            },
+            *(
+                sources(),
+                st.fixed_dictionaries({}, optional=times),
+                st.sampled_from(["kopia", "kopia", "restic"]),
+                kopia,
+            ),
+        ),
+        broken,
+    )
 
 
 @st.composite
-def cron_jobs(draw: st.DrawFn, *, broken: bool = True) -> Manifest:
-    """
-    CronJobs of the operator's namespace: ours, the fork's, ours after an edit, and some that are not for us.
-
-    Args:
-        broken: Whether some have a member that is missing, odd, or too much.
-    """
-    state = draw(states())
-    server = {"uid": "c0ffee", "resourceVersion": "4711"}
-    template = {
-        "metadata": {"labels": {"team": "storage"}, "annotations": {"note": "keep"}},
-        "spec": {"suspend": False},
-    }
-    manifest = manifest_from_state(state, template, operator_namespace=_OPERATOR_NAMESPACE)
+def _cron_jobs(draw: st.DrawFn) -> Manifest:
+    template = {"metadata": {"labels": {"team": "storage"}}, "spec": {"suspend": False}}
+    manifest = manifest_from_state(draw(states()), template, operator_namespace=_OPERATOR_NAMESPACE)
     metadata = manifest["metadata"]
-    metadata.update(server)
+    metadata.update(uid="c0ffee", resourceVersion="4711")
     kind = draw(st.sampled_from(["ours", "the fork's", "edited", "a stranger's"]))
     if kind == "the fork's":  # it knows of no claims, and its label says who came last
         metadata["annotations"].pop(CLAIMS_ANNOTATION)
@@ -318,14 +280,23 @@ def cron_jobs(draw: st.DrawFn, *, broken: bool = True) -> Manifest:
         )
         metadata["labels"][OWNER_KEY] = draw(namespaces())
     elif kind == "edited":
-        for key in draw(st.sets(st.sampled_from([OWNER_KEY, SECRET_ANNOTATION, CONFLICT_ANNOTATION]), min_size=1)):
+        for key in draw(st.sets(st.sampled_from([OWNER_KEY, SECRET_ANNOTATION, CONFLICT_ANNOTATION, HASH_LABEL]))):
             metadata["annotations"].pop(key, None)
-        for key in draw(st.sets(st.sampled_from([OWNER_KEY, HASH_LABEL, MAINTENANCE_LABEL]))):
             metadata["labels"].pop(key, None)
         manifest["spec"]["schedule"] = draw(schedules(never_fires=True)).text
     elif kind == "a stranger's":  # KopiaMaintenance's have our label
         metadata["name"] = draw(st.sampled_from(["kopia-maint-daily-0123456789abcdef", "backup"]))
-    return draw(_spoilt(manifest)) if broken and draw(st.integers(0, 3)) == 3 else manifest  # noqa: PLR2004
+    return manifest
+
+
+def cron_jobs(*, broken: bool = True) -> st.SearchStrategy[Manifest]:
+    """
+    CronJobs of the operator's namespace: ours, the fork's, ours after an edit, and some that are not for us.
+
+    Args:
+        broken: Whether some have a member that is missing, odd, or too much.
+    """
+    return _some_spoilt(_cron_jobs(), broken)
 
 
 def plans() -> st.SearchStrategy[Plan]:
@@ -356,7 +327,7 @@ def writes() -> st.SearchStrategy[Write]:
 
 
 @st.composite
-def histories(
+def histories(  # noqa: D417 - hypothesis passes draw
     draw: st.DrawFn,
     *,
     namespaces: Sequence[str] | None = None,
@@ -368,8 +339,7 @@ def histories(
     Histories that look like life, beginning with no CronJob.
 
     Sources ask, ask the same again, change their minds, are disabled, deleted or moved; the
-    operator sees one of them or the whole list, some of it unreadable, and restarts;
-    administrators hand over, or edit the CronJob.
+    operator sees one of them or the whole list, some of it unreadable; hand over, or edit the CronJob.
 
     Args:
         namespaces: The namespaces that take part, at most three at once; None: any.
@@ -413,10 +383,8 @@ def histories(
             steps.append(Withdrawn(source))
         elif kind == "hand over":
             steps.append(HandedOver(source.namespace))
-        elif kind == "edit":
-            steps.append(Edited(draw(st.none() | st.just(source.namespace)), draw(st.sampled_from(wanted))))
         else:
-            steps.append(Restarted())
+            steps.append(Edited(draw(st.none() | st.just(source.namespace)), draw(st.sampled_from(wanted))))
     return tuple(steps)
 
 
