@@ -10,7 +10,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --constraint $(PINS) --build-con
 # The operator's frameworks, which some tests use, cannot be installed on Python 3.10.
 CHECKED = src $(shell $(BIN)/python -c 'import kopf' 2>/dev/null && echo tests)
 
-.PHONY: help demo test coverage lint types contracts check docs diagrams format schedules histories fuzz mutants vectors \
+.PHONY: help demo test coverage lint types contracts check docs diagrams format schedules histories fuzz mutants proof vectors \
 	bench versions constraints package clean
 
 help: ## Show the targets
@@ -65,6 +65,9 @@ fuzz: $(VENV)/.fuzz ## Fuzz every reader of foreign data, guided by coverage, fo
 mutants: $(VENV)/.mutants ## See that a test fails for every small change of the core (MODULES=...)
 	$(BIN)/python -m tests.campaign_mutants $(MODULES)
 
+proof: $(VENV)/.proof ## Prove the laws of one decision, for any number of tenants and any policy
+	$(BIN)/python -m tests.proof
+
 vectors: $(VENV)/.dev ## Write the generated conformance vectors again
 	$(BIN)/python -m tests.vectors
 
@@ -79,7 +82,7 @@ constraints: $(VENV)/.versions ## Pin the newest versions, once the tests pass w
 	$(BIN)/nox --session tests oldest
 	printf '%s\n' pip hatchling setuptools pybind11 | $(BIN)/uv pip compile --quiet --upgrade --universal \
 		--python-version 3.10 --no-annotate --custom-compile-command 'make constraints' --output-file $(PINS) \
-		--all-extras $(foreach group,dev docs bench fuzz mutants versions,--group $(group)) pyproject.toml -
+		--all-extras $(foreach group,dev docs bench fuzz mutants proof versions,--group $(group)) pyproject.toml -
 
 package: $(VENV)/.versions ## Build the wheel and the sdist into dist, and use the wheel in an empty environment
 	$(BIN)/nox --session package
@@ -109,6 +112,6 @@ $(VENV)/.bench: $(VENV)/.pip pyproject.toml
 	$(INSTALL) --editable '.[cli]' --group bench
 	@touch $@ $(VENV)/.demo
 
-$(VENV)/.fuzz $(VENV)/.mutants $(VENV)/.versions: $(VENV)/.%: $(VENV)/.dev
+$(VENV)/.fuzz $(VENV)/.mutants $(VENV)/.proof $(VENV)/.versions: $(VENV)/.%: $(VENV)/.dev
 	$(INSTALL) --group $*
 	@touch $@
