@@ -1,479 +1,325 @@
 """
-The semantics once more, as slowly and plainly as possible: to compare with, and to break on purpose.
+What does the semantics page say? The same rules once more, in its order and as plainly as possible, to compare with.
 
-Every step is a method of its own, so that a wrong implementation is a subclass
-that overrides one of them with a plausible mistake.
+All data is plain, and nothing is changed in place. A schedule is its text; None is no preference. A source is
+``(namespace, name)``. Times are RFC 3339 in UTC, ``2024-01-15T10:30:00Z``, and so sort as text. A claim is
+``(schedule, since, rejected)``. A state is a dict with ``repository`` (the hash), ``secret``, ``schedule``, ``owner``,
+``claims`` (by source) and ``policy``. A request has ``source``, ``repository``, ``secret``, ``schedule``, ``enabled``
+and ``created``. Every step is a method of its own, so that a mistake is a subclass that gets one step wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import datetime
+import re
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import date, timedelta
+from fractions import Fraction
+from functools import cache
+from itertools import pairwise
+from typing import Any
 
-from attrs import evolve
+Source = tuple[str, str]
+State = dict[str, Any]
+Request = dict[str, Any]
+Policy = tuple[str, Callable[[State, Source], bool]]
 
-from kopia_maint import (
-    DEFAULT_SCHEDULE,
-    Claim,
-    Conflict,
-    CronJobState,
-    FirstWins,
-    Policy,
-    Reconciliation,
-    Resolution,
-    Schedule,
-    SourceRef,
-    SourceRequest,
-    Verdict,
-)
+DEFAULT = "0 2 * * *"
 
-Claims = dict[SourceRef, Claim]
+
+class Refused(ValueError):
+    """What cannot be decided, or cannot be read."""
+
+
+# --- schedules: the days of 400 years on which they run, and the minutes of those days ---
+
+_SHORT = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+_MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
+_WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
+_MICRO = Fraction(1, 10**6)
+_UNITS = {"ns": _MICRO / 1000, "us": _MICRO, "µs": _MICRO, "μs": _MICRO, "ms": _MICRO * 1000}
+_UNITS.update(s=Fraction(1), m=Fraction(60), h=Fraction(3600))
+_CYCLE = [date.fromordinal(date(2000, 1, 1).toordinal() + day) for day in range(400 * 365 + 97)]
+_DAYS = [(day.day, day.month, day.isoweekday() % 7) for day in _CYCLE]
+
+
+def _field(text: str, low: int, high: int, names: Sequence[str]) -> tuple[set[int], bool]:
+    """Return the values of a field, and whether it is a star."""
+
+    def number(text: str) -> int:
+        value = names.index(text.lower()) + low if text.lower() in names else int(text)
+        if not low <= value <= high:
+            raise ValueError(text)
+        return value
+
+    values: set[int] = set()
+    star = False
+    for part in filter(None, text.split(",")):
+        span, slash, step = part.partition("/")
+        first, dash, last = span.partition("-")
+        every = int(step) if slash else 1
+        if first in ("*", "?"):
+            begin, end, star = low, high, star or every == 1
+        else:
+            begin = number(first)
+            end = number(last) if dash else high if slash else begin
+        if begin > end or every < 1:
+            raise ValueError(part)
+        values.update(range(begin, end + 1, every))
+    return values, star
+
+
+@cache
+def runs(text: str) -> tuple[Any, ...]:
+    """Return the minutes of the day and the days of the cycle on which it runs, or the seconds of an interval."""
+    try:
+        if text.startswith("@every "):
+            sign, parts = re.fullmatch(r"@every ([+-]?)((?:[\d.]+[a-zµμ]+)+)", text).groups()  # type: ignore[union-attr]
+            total = sum(_UNITS[unit] * Fraction(n) for n, unit in re.findall(r"([\d.]+)([a-zµμ]+)", parts))
+            return (max(1, int(-total if sign == "-" else total)),)
+        minute, hour, day, month, weekday = _SHORT.get(text, text).split()
+        minutes, hours = _field(minute, 0, 59, [])[0], _field(hour, 0, 23, [])[0]
+        (days, any_day), (weekdays, any_weekday) = _field(day, 1, 31, []), _field(weekday, 0, 6, _WEEKDAYS)
+        months = _field(month, 1, 12, _MONTHS)[0]
+    except (ValueError, KeyError, AttributeError):
+        raise Refused(text) from None
+    both = all if any_day or any_weekday else any
+    on = bytes(m in months and both((d in days, w in weekdays)) for d, m, w in _DAYS)
+    times = tuple(sorted(60 * h + m for h in hours for m in minutes))
+    return (times, on) if times and any(on) else ((), b"")
+
+
+def never_fires(text: str) -> bool:
+    return runs(text) == ((), b"")
+
+
+def intervals(text: str) -> tuple[timedelta, timedelta] | None:
+    """Return the shortest and the longest time between two runs."""
+    if len(runs(text)) == 1:
+        return timedelta(seconds=runs(text)[0]), timedelta(seconds=runs(text)[0])
+    times, on = runs(text)
+    days = [day for day, here in enumerate(on) if here]
+    if not days:
+        return None
+    gaps = {later - earlier for earlier, later in pairwise(times)}
+    gaps |= {1440 * days_between - times[-1] + times[0] for days_between in {b - a for a, b in pairwise(days)}}
+    gaps.add(1440 * (days[0] + len(on) - days[-1]) - times[-1] + times[0])
+    return timedelta(minutes=min(gaps)), timedelta(minutes=max(gaps))
+
+
+def same(one: str | None, other: str | None) -> bool:
+    """Return whether two preferences are one by meaning."""
+    return one == other or one is not None and other is not None and runs(one) == runs(other)
+
+
+# --- policies ---
+
+
+def first_wins(state: State, challenger: Source) -> bool:
+    return bool(challenger[0] == state["owner"])
+
+
+def consensus(state: State, challenger: Source) -> bool:
+    wanted = state["claims"][challenger][0]
+    return all(wish is None or same(wish, wanted) for wish, _, _ in state["claims"].values())
+
+
+def bounded(policy: Policy, shortest: timedelta | None, longest: timedelta | None) -> Policy:
+    def permits(state: State, challenger: Source) -> bool:
+        least, most = intervals(state["claims"][challenger][0]) or (timedelta(0), timedelta(0))
+        within = (shortest is None or least >= shortest) and (longest is None or most <= longest)
+        return policy[1](state, challenger) and within
+
+    return f"bounded-{policy[0]}", permits
+
+
+# --- decisions ---
 
 
 class Reference:
-    """An implementation of `resolve`, `reconcile` and `hand_over` that shares no line with the library's."""
+    """The decisions, and the steps that they are made of."""
 
-    def resolve(
-        self,
-        current: CronJobState | None,
-        request: SourceRequest,
-        *,
-        now: datetime,
-        policy: Policy,
-    ) -> Resolution:
-        """Decide one request."""
+    def resolve(self, current: State | None, request: Request, now: str, policy: Policy) -> tuple[str, State | None]:
+        """Return the verdict and the desired state."""
+        if current is not None and current["repository"] != request["repository"]:
+            raise Refused("another repository")
         if not self.takes_part(request):
-            desired = current and self.settle(current, self.without(current, {request.source}), policy)
-            verdict = Verdict.DISABLED
-            return self.answer(
-                Resolution(request=request, current=current, desired=desired, verdict=verdict, conflict=None)
-            )
-        if current is None:
-            wanted = self.preference(request)
-            first = {request.source: Claim(wanted, now)}
-            hash_, name = request.repository.hash, request.repository.secret_name
-            state = CronJobState(hash_, wanted or DEFAULT_SCHEDULE, request.source.namespace, first, None, name)
-            verdict = Verdict.ESTABLISHED
-            return self.answer(Resolution(request=request, current=None, desired=state, verdict=verdict, conflict=None))
+            return "disabled", current and self.withdraw(current, request["source"], policy)
+        state = self.begin(current, request)
+        state, news = self.record(state, request, now)
+        verdict, state = self.decide(state, request, news, policy)
+        if verdict == "agreed" and current is None:
+            verdict = "established"
+        return verdict, self.mark(state, policy)
 
-        news = self.is_news(current, request)
-        claims = dict(current.claims)
-        if news:
-            claims[request.source] = Claim(self.preference(request), now)
-        asked = self.change(current, claims=claims)
-        verdict = self.judge(asked, request, news, policy)
-        schedule, owner = current.schedule, self.owner_after(current, request, verdict)
-        if verdict is Verdict.ESTABLISHED:
-            schedule = self.preference(request) or schedule
-        claims = self.claims_after(current, asked, verdict)
-        desired = self.settle(current, self.change(current, schedule, owner, claims), policy)
-        conflict = self.conflict(desired, request.source, policy) if verdict is Verdict.REJECTED else None
-        return self.answer(
-            Resolution(request=request, current=current, desired=desired, verdict=verdict, conflict=conflict)
-        )
+    def begin(self, current: State | None, request: Request) -> State:
+        """Steps 1 and 2."""
+        blank = {"repository": request["repository"], "schedule": DEFAULT, "owner": None, "claims": {}, "policy": None}
+        state = current or blank
+        return {**state, "owner": state["owner"] or request["source"][0]}
 
-    def judge(self, state: CronJobState, request: SourceRequest, news: bool, policy: Policy) -> Verdict:
-        """Return the verdict on an enabled request, whose claim is in the state."""
-        if self.agrees(state, request):
-            return Verdict.AGREED
-        if state.owner is None:
-            return Verdict.ESTABLISHED
-        if not policy.permits(state, request.source):
-            return Verdict.REJECTED
-        return Verdict.ESTABLISHED if news else Verdict.SUPERSEDED
+    def record(self, state: State, request: Request, now: str) -> tuple[State, bool]:
+        """Step 3; return whether the request is news, too."""
+        news = self.is_news(state, request)
+        claims = {**state["claims"], request["source"]: (self.wish(request), now, False)} if news else state["claims"]
+        return {**state, "claims": claims, "secret": request["secret"]}, news
+
+    def decide(self, state: State, request: Request, news: bool, policy: Policy) -> tuple[str, State]:
+        """Step 4: the table."""
+        if self.agrees(state, self.wish(request)):
+            return "agreed", state
+        if not self.permits(policy, state, request["source"]):
+            return "rejected", state
+        if not news:
+            return "superseded", state
+        return "established", {**state, "schedule": self.wish(request), "owner": request["source"][0]}
+
+    def mark(self, state: State, policy: Policy) -> State:
+        """Mark the claims anew."""
+        rejected = {source for source in state["claims"] if self.is_rejected(state, source, policy)}
+        claims = {s: (wish, since, s in rejected) for s, (wish, since, _) in state["claims"].items()}
+        return {**state, "claims": claims, "policy": policy[0] if rejected else None}
 
     def reconcile(
         self,
-        current: CronJobState | None,
-        requests: Iterable[SourceRequest],
-        *,
-        now: datetime,
+        current: State | None,
+        requests: Iterable[Request],
+        now: str,
         policy: Policy,
-        unreadable: frozenset[SourceRef] = frozenset(),
-    ) -> Reconciliation:
-        """Decide the whole list, request by request."""
+        *,
+        unreadable: Collection[Source] = (),
+        unheard: Collection[Source] | None = None,
+    ) -> tuple[dict[Source, str], State | None]:
+        """Return the verdicts and the desired state; ``unheard``: not None where there may be sources not listed."""
         listed = list(requests)
-        enabled = [request for request in self.in_order(listed) if self.takes_part(request)]
-        left = {request.source for request in enabled} | self.standing(unreadable)
-        state = current
-        if state is not None:
-            state = self.change(state, claims={s: c for s, c in state.claims.items() if s in left})
+        sources = [request["source"] for request in listed] + list(unreadable)
+        repositories = {request["repository"] for request in listed} | ({current["repository"]} if current else set())
+        if len(set(sources)) < len(sources) or len(repositories) > 1:
+            raise Refused("a source twice, or two repositories")
+        verdicts = dict.fromkeys(sources, "disabled") | dict.fromkeys(unreadable, "unreadable")
+        enabled = self.in_order([request for request in listed if self.takes_part(request)])
+        left = {request["source"] for request in enabled} | self.keeps(unreadable) | set(unheard or ())
+        if self.is_over(current, left) and unheard is None:
+            return verdicts, None
+        state = current and {**current, "claims": {s: claim for s, claim in current["claims"].items() if s in left}}
+        news = []
         for request in enabled:
-            state = self.resolve(state, request, now=now, policy=policy).desired
-        if state is None or self.is_over(state, left):
-            verdicts = {request.source: Verdict.DISABLED for request in listed}
-            return Reconciliation(current=current, desired=None, verdicts=verdicts, conflicts=())
-        desired = self.settle(current, state, policy)
-        verdicts = {request.source: Verdict.DISABLED for request in listed if not self.takes_part(request)}
-        conflicts = []
-        for source, claim in desired.claims.items():
-            if claim.schedule is None or claim.schedule == desired.schedule:
-                verdicts[source] = Verdict.AGREED
-            elif policy.permits(desired, source):
-                verdicts[source] = Verdict.SUPERSEDED
-            else:
-                verdicts[source] = Verdict.REJECTED
-                conflicts.append(self.conflict(desired, source, policy))
-        ordered = tuple(sorted(conflicts, key=lambda c: (c.namespace, c.name or "")))
-        return Reconciliation(current=current, desired=desired, verdicts=verdicts, conflicts=ordered)
+            state, is_news = self.record(self.begin(state, request), request, now)
+            news += [request] if is_news else []
+        if state is None:
+            return verdicts, None
+        for request in news:
+            _, state = self.decide(state, request, True, policy)
+        state = self.mark(state, policy)
+        for request in enabled:
+            wish, _, rejected = state["claims"][request["source"]]
+            superseded = "agreed" if self.agrees(state, wish) else "superseded"
+            verdicts[request["source"]] = "rejected" if rejected else superseded
+        return verdicts, state
 
-    def hand_over(self, current: CronJobState, namespace: str, *, policy: Policy) -> CronJobState:
-        """Make a namespace the owner."""
-        if current.owner == namespace:
+    def reconcile_all(
+        self,
+        states: Iterable[State],
+        requests: Iterable[Request],
+        now: str,
+        policy: Policy,
+        *,
+        unreadable: Mapping[Source, Collection[str]],
+        complete: bool,
+        withheld: Iterable[Source] = (),
+    ) -> dict[str, tuple[dict[Source, str], State | None]]:
+        """Return verdicts and desired state by the CronJob's name; unreadable sources come with their Secrets."""
+        stored: dict[str, State] = {}
+        asked: dict[str, list[Request]] = {}
+        listed = [*unreadable, *withheld]
+        for state in states:
+            if state["repository"] in stored:
+                raise Refused("a CronJob twice")
+            stored[state["repository"]] = state
+        for request in requests:
+            asked.setdefault(request["repository"], []).append(request)
+            listed.append(request["source"])
+        if len(set(listed)) < len(listed):
+            raise Refused("a source twice")
+        answers = {}
+        for repository in sorted({*stored, *asked}):
+            current = stored.get(repository)
+            claims: Collection[Source] = current["claims"] if current else ()
+            counted = [it for it in unreadable if it in claims or current and self.names(unreadable[it], current)]
+            unheard = None if complete else [source for source in claims if source not in listed]
+            requested = asked.get(repository, ())
+            decided = self.reconcile(current, requested, now, policy, unreadable=counted, unheard=unheard)
+            answers[f"kopia-maintenance-{repository}"] = decided
+        return answers
+
+    def hand_over(self, current: State, namespace: str, policy: Policy) -> State:
+        """Return the desired state."""
+        if current["owner"] == namespace:
             return current
-        latest: tuple[datetime, str, Schedule] | None = None
-        for source, claim in current.claims.items():
-            if source.namespace == namespace and claim.schedule is not None:
-                candidate = (claim.since, source.name, claim.schedule)
-                latest = candidate if latest is None or candidate[:2] > latest[:2] else latest
-        schedule = current.schedule if latest is None else latest[2]
-        handed = self.change(current, schedule, namespace, self.claims_handed_over(current, namespace))
-        return self.settle(current, handed, policy)
+        state: State = {**current, "owner": namespace}
+        may = []
+        for source, (wish, since, _) in state["claims"].items():
+            theirs = source[0] == namespace and wish is not None
+            if theirs and (self.agrees(state, wish) or self.permits(policy, state, source)):
+                may.append((since, source[1], wish))
+        return self.mark({**state, "schedule": self.chosen(may)[2]} if may else state, policy)
+
+    def withdraw(self, current: State, source: Source, policy: Policy) -> State:
+        """Return the desired state."""
+        if source not in current["claims"]:
+            return current
+        return self.mark({**current, "claims": {s: c for s, c in current["claims"].items() if s != source}}, policy)
 
     # What a plausible mistake would get wrong:
 
-    def takes_part(self, request: SourceRequest) -> bool:
-        return request.enabled
+    def takes_part(self, request: Request) -> bool:
+        return bool(request["enabled"])
 
-    def preference(self, request: SourceRequest) -> Schedule | None:
-        return request.schedule
+    def wish(self, request: Request) -> str | None:
+        wish: str | None = request["schedule"]
+        return wish
 
-    def is_news(self, state: CronJobState, request: SourceRequest) -> bool:
-        claim = state.claims.get(request.source)
-        return claim is None or claim.schedule != self.preference(request)
+    def is_news(self, state: State, request: Request) -> bool:
+        claim = state["claims"].get(request["source"])
+        return claim is None or not same(claim[0], self.wish(request))
 
-    def agrees(self, state: CronJobState, request: SourceRequest) -> bool:
-        return self.preference(request) in (None, state.schedule)
+    def agrees(self, state: State, wish: str | None) -> bool:
+        return wish is None or same(wish, state["schedule"])
 
-    def owner_after(self, state: CronJobState, request: SourceRequest, verdict: Verdict) -> str | None:
-        takes = verdict is Verdict.ESTABLISHED or state.owner is None
-        return request.source.namespace if takes else state.owner
+    def permits(self, policy: Policy, state: State, challenger: Source) -> bool:
+        claims = {source: (wish, since, False) for source, (wish, since, _) in state["claims"].items()}
+        return policy[1]({**state, "claims": claims, "policy": None}, challenger)
 
-    def claims_after(self, before: CronJobState, asked: CronJobState, verdict: Verdict) -> Claims:
-        return dict(asked.claims)
+    def is_rejected(self, state: State, source: Source, policy: Policy) -> bool:
+        if state["owner"] is None or self.agrees(state, state["claims"][source][0]):
+            return False
+        return not self.permits(policy, state, source)
 
-    def claims_handed_over(self, state: CronJobState, namespace: str) -> Claims:
-        return dict(state.claims)
+    def in_order(self, requests: list[Request]) -> list[Request]:
+        return sorted(requests, key=lambda request: (request["created"] is None, request["created"], request["source"]))
 
-    def in_order(self, requests: list[SourceRequest]) -> list[SourceRequest]:
-        known = sorted((r for r in requests if r.created_at), key=lambda r: (r.created_at, r.source))
-        return known + sorted((r for r in requests if not r.created_at), key=lambda r: r.source)
-
-    def standing(self, unreadable: frozenset[SourceRef]) -> set[SourceRef]:
+    def keeps(self, unreadable: Collection[Source]) -> set[Source]:
         return set(unreadable)
 
-    def is_over(self, state: CronJobState, left: set[SourceRef]) -> bool:
+    def is_over(self, state: State | None, left: set[Source]) -> bool:
         return not left
 
-    def answer(self, resolution: Resolution) -> Resolution:
-        return resolution
+    def names(self, secrets: Collection[str], state: State) -> bool:
+        return state["secret"] in secrets or bool(secrets) and state["secret"] is None
 
-    def settle(self, current: CronJobState | None, state: CronJobState, policy: Policy) -> CronJobState:
-        """Derive the latest conflict anew."""
-        latest: Conflict | None = None
-        for source in sorted(state.claims):
-            wanted = state.claims[source].schedule
-            if wanted not in (None, state.schedule) and not policy.permits(state, source):
-                conflict = self.conflict(state, source, policy)
-                latest = conflict if latest is None or conflict.since >= latest.since else latest
-        return CronJobState(
-            state.repository_hash, state.schedule, state.owner, state.claims, latest, state.repository_name
-        )
+    def chosen(self, claims: list[tuple[str, str, str]]) -> tuple[str, str, str]:
+        return max(claims)
 
-    @staticmethod
-    def conflict(state: CronJobState, source: SourceRef, policy: Policy) -> Conflict:
-        claim = state.claims[source]
-        assert claim.schedule is not None
-        return Conflict(
-            namespace=source.namespace, name=source.name, schedule=claim.schedule, since=claim.since, policy=policy.name
-        )
 
-    @staticmethod
-    def without(state: CronJobState, gone: set[SourceRef]) -> CronJobState:
-        return Reference.change(state, claims={s: c for s, c in state.claims.items() if s not in gone})
-
-    @staticmethod
-    def change(
-        state: CronJobState,
-        schedule: Schedule | None = None,
-        owner: str | None = None,
-        claims: Claims | None = None,
-    ) -> CronJobState:
-        return CronJobState(
-            state.repository_hash,
-            schedule or state.schedule,
-            owner or state.owner,
-            state.claims if claims is None else claims,
-            state.latest_conflict,
-            state.repository_name,
-        )
-
-
-class ForkTakesTheLabel(Reference):
-    """The fork: a tenant that was rejected becomes the owner all the same."""
-
-    def owner_after(self, state: CronJobState, request: SourceRequest, verdict: Verdict) -> str | None:
-        return request.source.namespace
-
-
-class ComparesText(Reference):
-    """`@daily` conflicts with `0 0 * * *`."""
-
-    def agrees(self, state: CronJobState, request: SourceRequest) -> bool:
-        return request.schedule is None or request.schedule.text == state.schedule.text
-
-
-class RefreshesTimes(Reference):
-    """Each submission is dated anew."""
-
-    def is_news(self, state: CronJobState, request: SourceRequest) -> bool:
-        return True
-
-    def judge(self, state: CronJobState, request: SourceRequest, news: bool, policy: Policy) -> Verdict:
-        return super().judge(state, request, False, policy)
-
-
-class LastWriterOwns(Reference):
-    """Whoever agrees becomes the owner."""
-
-    def owner_after(self, state: CronJobState, request: SourceRequest, verdict: Verdict) -> str | None:
-        return state.owner if verdict is Verdict.REJECTED else request.source.namespace
-
-
-class CountsDisabled(Reference):
-    """`enabled: false` is overlooked."""
-
-    def takes_part(self, request: SourceRequest) -> bool:
-        return True
-
-
-class LosesClaims(Reference):
-    """What is rejected is not remembered."""
-
-    def claims_after(self, before: CronJobState, asked: CronJobState, verdict: Verdict) -> Claims:
-        return dict(before.claims if verdict is Verdict.REJECTED else asked.claims)
-
-
-class NeverClears(Reference):
-    """A conflict stays on the CronJob for ever."""
-
-    def settle(self, current: CronJobState | None, state: CronJobState, policy: Policy) -> CronJobState:
-        settled = super().settle(current, state, policy)
-        if settled.latest_conflict is None and current is not None and current.latest_conflict is not None:
-            return CronJobState(
-                settled.repository_hash, settled.schedule, settled.owner, settled.claims, current.latest_conflict
-            )
-        return settled
-
-
-class RejectsSilently(Reference):
-    """There is a verdict, and no record."""
-
-    def answer(self, resolution: Resolution) -> Resolution:
-        return evolve(resolution, conflict=None)
-
-
-class DeletesWithTheOwner(Reference):
-    """The CronJob goes when its owner goes."""
-
-    def is_over(self, state: CronJobState, left: set[SourceRef]) -> bool:
-        return not any(source.namespace == state.owner for source in left)
-
-
-class UnreadableIsGone(Reference):
-    """A typo deletes a claim."""
-
-    def standing(self, unreadable: frozenset[SourceRef]) -> set[SourceRef]:
-        return set()
-
-
-class ListOrderDecides(Reference):
-    """Whoever comes first in the list is the first."""
-
-    def in_order(self, requests: list[SourceRequest]) -> list[SourceRequest]:
-        return requests
-
-
-class NoPreferenceIsTheDefault(Reference):
-    """Who asks for nothing is taken to ask for 02:00."""
-
-    def preference(self, request: SourceRequest) -> Schedule | None:
-        return request.schedule or DEFAULT_SCHEDULE
-
-
-class TakesTurns(Reference):
-    """Two sources of one namespace that differ flip the schedule at every reconcile."""
-
-    def judge(self, state: CronJobState, request: SourceRequest, news: bool, policy: Policy) -> Verdict:
-        return super().judge(state, request, True, policy)
-
-
-class HandOverForgets(Reference):
-    """The claim that was established by a hand-over is taken for settled, and dropped."""
-
-    def claims_handed_over(self, state: CronJobState, namespace: str) -> Claims:
-        return {source: claim for source, claim in state.claims.items() if source.namespace != namespace}
-
-
-class StaleIsNews(Reference):
-    """A request that differs from what stands is taken for news, whatever it asked before."""
-
-    def is_news(self, state: CronJobState, request: SourceRequest) -> bool:
-        return super().is_news(state, request) or self.preference(request) not in (None, state.schedule)
-
-
-class RemembersTheFirst(Reference):
-    """A memory of its own: the first namespace that it ever saw is the owner, restart or not."""
-
-    def __init__(self) -> None:
-        self.first: str | None = None
-
-    def owner_after(self, state: CronJobState, request: SourceRequest, verdict: Verdict) -> str | None:
-        self.first = self.first or request.source.namespace
-        return self.first
-
-
-class ForgetsTheOwner(Reference):
-    """Disabling the owner's last source makes the next namespace the owner."""
-
-    def settle(self, current: CronJobState | None, state: CronJobState, policy: Policy) -> CronJobState:
-        settled = super().settle(current, state, policy)
-        if settled.orphaned and settled.claims:
-            return super().settle(current, self.change(settled, owner=min(settled.namespaces)), policy)
-        return settled
-
-
-class DropsTheSchedule(Reference):
-    """When the owner's source is disabled, the default is back."""
-
-    def settle(self, current: CronJobState | None, state: CronJobState, policy: Policy) -> CronJobState:
-        settled = super().settle(current, state, policy)
-        if settled.orphaned:
-            return super().settle(current, self.change(settled, schedule=DEFAULT_SCHEDULE), policy)
-        return settled
-
-
-class DefaultsToThree(Reference):
-    """Another default."""
-
-    def answer(self, resolution: Resolution) -> Resolution:
-        if resolution.current is None and resolution.request.schedule is None and resolution.desired is not None:
-            return evolve(resolution, desired=self.change(resolution.desired, schedule=Schedule.parse("0 3 * * *")))
-        return resolution
-
-
-class SaysAgreed(Reference):
-    """Establishes, and says that it agreed."""
-
-    def answer(self, resolution: Resolution) -> Resolution:
-        said = resolution.verdict in (Verdict.ESTABLISHED, Verdict.SUPERSEDED)
-        return evolve(resolution, verdict=Verdict.AGREED) if said else resolution
-
-
-class HandsOverTheEarliest(Reference):
-    """Of the new owner's claims, the first counts."""
-
-    def hand_over(self, current: CronJobState, namespace: str, *, policy: Policy) -> CronJobState:
-        handed = super().hand_over(current, namespace, policy=policy)
-        wanted = [(c.since, s.name, c.schedule) for s, c in current.claims.items() if s.namespace == namespace]
-        schedules = [schedule for _, _, schedule in sorted(wanted, key=lambda w: w[:2]) if schedule]
-        if not schedules or handed is current:
-            return handed
-        return self.settle(current, self.change(handed, schedule=schedules[0]), policy)
-
-
-class IgnoresCreation(Reference):
-    """The oldest source has no precedence."""
-
-    def in_order(self, requests: list[SourceRequest]) -> list[SourceRequest]:
-        return sorted(requests, key=lambda request: request.source)
-
-
-WRONG_RESOLVERS: tuple[type[Reference], ...] = (
-    ForkTakesTheLabel,
-    ComparesText,
-    RefreshesTimes,
-    LastWriterOwns,
-    CountsDisabled,
-    LosesClaims,
-    NeverClears,
-    RejectsSilently,
-    DeletesWithTheOwner,
-    UnreadableIsGone,
-    ListOrderDecides,
-    NoPreferenceIsTheDefault,
-    TakesTurns,
-    HandOverForgets,
-    StaleIsNews,
-    RemembersTheFirst,
-    ForgetsTheOwner,
-    DropsTheSchedule,
-    DefaultsToThree,
-    SaysAgreed,
-    HandsOverTheEarliest,
-    IgnoresCreation,
-)
-
-
-class CountsCalls:
-    """A policy that permits every second question."""
-
-    name = "counts-calls"
-
-    def __init__(self) -> None:
-        self.calls = 0
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        self.calls += 1
-        return self.calls % 2 == 0
-
-
-class Raises:
-    """A policy that has not thought of an owner without claims."""
-
-    name = "raises"
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        assert state.owner is not None
-        return bool(min(source.name for source in state.claims if source.namespace == state.owner))
-
-
-class ReadsTheRecord:
-    """A policy that looks at what the last decision wrote."""
-
-    name = "reads-the-record"
-
-    def __init__(self) -> None:
-        self.seen: set[SourceRef] = set()
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        again = challenger in self.seen
-        self.seen.add(challenger)
-        return again
-
-
-class Renamed(FirstWins):
-    """A policy whose name no record can hold."""
-
-    @property
-    def name(self) -> str:
-        return "My Policy"
-
-
-class SaysNo:
-    """A policy whose "no" is true."""
-
-    name = "says-no"
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        return "no"  # type: ignore[return-value]
-
-
-class Nameless:
-    """A policy that records cannot name."""
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        return True
-
-
-WRONG_POLICIES: tuple[type, ...] = (CountsCalls, Raises, ReadsTheRecord, Renamed, SaysNo, Nameless)
+def conflicts(state: State | None) -> dict[Source, tuple[str, str, str]]:
+    """Return what is recorded of the marked claims: schedule, since and policy."""
+    if state is None:
+        return {}
+    return {s: (wish, since, state["policy"]) for s, (wish, since, rejected) in state["claims"].items() if rejected}
