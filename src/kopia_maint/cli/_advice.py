@@ -1,186 +1,163 @@
-"""
-What can somebody do about a conflict, and what else deserves a look before a merge?
-
-Whatever tenants control is cut short here where it could be long, and quoted
-where it could be pasted into a shell.
-"""
+"""What can somebody do about a conflict, and what else in a plan deserves a look before a merge?"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from difflib import get_close_matches
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, Sequence
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from attrs import evolve, frozen
 
-from .._errors import shown
+from .._decision import Verdict
 from .._manifest import OWNER_KEY
-from .._model import Claim, CronJobState, SourceRef, Verdict
+from .._model import CronJobState
+from .._policy import Bounded, FirstWins, Policy
 from .._resolver import hand_over
-from ._load import Place
+from ._lint import Note
+from ._report import SUSPENDED, PlannedRepository, Report
+from ._text import some, spelt
 
-if TYPE_CHECKING:
-    from ._plan import PlannedRepository
-
-SUSPENDED = "suspended"
-
-_URGENT = ("unknown-field", "embedded", "elsewhere", "no-job-template")
-_LIMITS = ("suspend", "resources", "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
-_FIELDS = {  # by what they are in
-    "spec.kopia.maintenanceCronJob": ("enabled", "schedule", *_LIMITS),
-    "spec.kopia.customCA": ("secretName", "configMapName", "key"),
-    # There are more of these in every release: only what is nearly one of ours is worth a word.
-    "spec.kopia": ("maintenanceCronJob", "maintenanceIntervalDays", "customCA"),
-}
+_MANY = 3  # names with one ending are no accident
 
 
 @frozen
-class Note:
+class Advice:
     """
-    What deserves a look, although it can be read.
+    What there is to do.
 
     Attributes:
-        code: What kind of note this is, in kebab-case.
-        message: What is the case, and what to do.
-        repository_hash: The repository it is about, if it is about one.
-        place: Where the cause was read, if it is in one place.
+        steps: What ends a conflict, one of these, by CronJob and namespace; ``handOver`` is an
+            administrator's command, None where there is no CronJob yet, or where it would not help.
+        notes: What deserves a look, in the input and in the plan.
     """
 
-    code: str
-    message: str
-    repository_hash: str | None = None
-    place: Place | None = None
+    steps: Mapping[str, Mapping[str, Mapping[str, str | None]]]
+    notes: Sequence[Note]
 
-    @property
-    def urgent(self) -> bool:
-        """Whether something is not done that somebody most likely wants."""
-        return self.code in _URGENT
 
-    def __str__(self) -> str:
-        return self.message if self.place is None else f"{self.place}: {self.message}"
+def advise(report: Report, policy: Policy, operator_namespace: str) -> Advice:
+    """Say what there is to do about a plan."""
+    steps = {it.cron_job_name: _steps(it, policy, operator_namespace) for it in report.repositories if it.conflicts}
+    return Advice(steps, [*report.notes, *_notes(report, policy, operator_namespace)])
 
 
 def ways_out(schedule: str) -> dict[str, str]:
     """Return what its tenant can do to end a conflict with *schedule*, one of these."""
     return {
-        "agree": f"set spec.kopia.maintenanceCronJob.schedule to {schedule},"
-        " or leave maintenanceCronJob out to have no preference",
-        "disable": "set spec.kopia.maintenanceCronJob.enabled to false: maintenance goes on for as long as another"
-        " source uses the repository",
+        "agree": f"set spec.kopia.maintenanceCronJob.schedule to {schedule}, or leave maintenanceCronJob out",
+        "disable": "set spec.kopia.maintenanceCronJob.enabled to false: maintenance goes on for the other sources",
         "ownRepository": "name another Secret in spec.kopia.repository: another repository has another schedule",
     }
 
 
-def next_steps(state: CronJobState, namespaces: Collection[str], operator_namespace: str) -> dict[str, dict[str, str]]:
-    """Return for each namespace what ends its conflicts, one of these; ``handOver`` is an administrator's command."""
-    claims: dict[str, dict[SourceRef, Claim]] = {namespace: {} for namespace in namespaces}
-    for source, claim in state.claims.items():
-        if source.namespace in claims:
-            claims[source.namespace][source] = claim
-    steps = {}
-    for namespace, own in claims.items():
-        # A hand-over is decided by the claims of the new owner alone: with those of all, many would take long.
-        schedule = hand_over(evolve(state, claims=own), namespace).schedule
-        patch: dict[str, Any] = {"metadata": {"annotations": {OWNER_KEY: namespace}}}
-        if schedule != state.schedule:
-            patch["spec"] = {"schedule": schedule.text}
+def _steps(it: PlannedRepository, policy: Policy, operator_namespace: str) -> dict[str, dict[str, str | None]]:
+    state = it.decision.desired
+    assert state is not None  # a CronJob that goes has no conflicts
+    steps: dict[str, dict[str, str | None]] = {}
+    for namespace in dict.fromkeys(rejection.record.namespace for rejection in it.conflicts):
+        handed = _handed_over(state, namespace, policy)
+        helps = it.decision.current is not None and all(it.namespace != namespace for it in handed.claims.rejected)
         steps[namespace] = {
-            **ways_out(json.dumps(state.schedule.text)),
-            "handOver": f"kubectl patch cronjob {state.cron_job_name} -n {operator_namespace} --type merge"
-            f" -p {quote(json.dumps(patch, separators=(',', ':')))}",
+            **ways_out(json.dumps(spelt(state.schedule))),
+            "handOver": _command(state, handed, operator_namespace) if helps else None,
         }
     return steps
 
 
-def misspelt(kopia: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield path and message for each field that was meant for us, and that the API server drops without a word."""
-    for path in _FIELDS:
-        fields = kopia if path == "spec.kopia" else kopia.get(path.rpartition(".")[2])
-        if isinstance(fields, Mapping):
-            yield from _unknown(path, tuple(fields))
+def _handed_over(state: CronJobState, namespace: str, policy: Policy) -> CronJobState:
+    *_, inner = policy, *(it.policy for it in _bounds(policy))
+    if isinstance(inner, FirstWins):  # it looks at the owner only: with the claims of all, many namespaces take long
+        state = evolve(state, claims={it: claim for it, claim in state.claims.items() if it.namespace == namespace})
+    handed = hand_over(state, namespace, policy=policy).desired
+    assert handed is not None
+    return handed
 
 
-@lru_cache(maxsize=1024)  # sources are alike, and to look for what was meant takes longer than to read one
-def _unknown(path: str, fields: tuple[object, ...]) -> Sequence[tuple[str, str]]:
-    found = []
-    for name in fields:
-        if isinstance(name, str) and name not in _FIELDS[path]:
-            meant = nearest(name, _FIELDS[path])
-            if meant or path != "spec.kopia":
-                hint = f" ({meant}?)" if meant else ""
-                message = f"VolSync has no field {shown(name)}{hint}: the API server drops it silently"
-                found.append((f"{path}.{name}", message))
-    return found
+def _command(state: CronJobState, handed: CronJobState, operator_namespace: str) -> str:
+    patch: dict[str, Any] = {"metadata": {"annotations": {OWNER_KEY: handed.owner}}}
+    if handed.schedule != state.schedule:
+        patch["spec"] = {"schedule": spelt(handed.schedule)}
+    return (
+        f"kubectl patch cronjob {state.cron_job_name} -n {operator_namespace} --type merge"
+        f" -p {quote(json.dumps(patch, separators=(',', ':')))}"
+    )
 
 
-def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that somebody may have meant, whatever its case."""
-    lower = {name.lower(): name for name in known}
-    near = get_close_matches(word.lower(), lower, 1, 0.8)
-    return lower[near[0]] if near else None
-
-
-def embeds_source(value: Any) -> bool:
-    """Return whether a Kopia source is somewhere inside another object, such as the values of a chart."""
-    pending = [value]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, Mapping):
-            spec = value.get("spec")
-            if value.get("kind") == "ReplicationSource" and isinstance(spec, Mapping) and "kopia" in spec:
-                return True
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
-    return False
-
-
-def notes_on(planned: Sequence[PlannedRepository]) -> Iterator[Note]:
-    """Yield what deserves a look in a plan."""
-    for it in planned:
-        for code, message in _about(it):
+def _notes(report: Report, policy: Policy, operator_namespace: str) -> Iterator[Note]:
+    # An owner with a source that cannot be read, or that may be in what nobody could name, is not gone.
+    present = {source.namespace for source in report.plan.unreadable}
+    for it in report.repositories:
+        for code, message in _about(it, policy):
             yield Note(code, f"{it.label}: {message}", it.repository_hash)
-    shared = [f"{it.label} ({len(it.namespaces)} namespaces)" for it in planned if it.name and len(it.namespaces) > 1]
+        state = it.decision.desired
+        if state is not None and state.orphaned and report.complete and state.owner not in present:
+            message = f"{it.label}: its owner, {state.owner}, has no source left that takes part; its schedule persists"
+            command = ""
+            if state.namespaces:
+                message += f" until an administrator hands over to one of {some(state.namespaces)}, as in:"
+                command = _command(state, _handed_over(state, min(state.namespaces), policy), operator_namespace)
+            yield Note("orphaned", message, it.repository_hash, command=command)
+    yield from _names(report.repositories)
+
+
+def _about(it: PlannedRepository, policy: Policy) -> Iterator[tuple[str, str]]:
+    state, cron_job = it.decision.desired, it.cron_job_name
+    if it.name not in (None, it.label):
+        yield "custom-ca", "its sources differ in customCA from others with a Secret of this name: two CronJobs"
+    if state is None:
+        if it.decision.current is not None:
+            yield "delete", f"no source uses it any more: {cron_job} is to be deleted"
+        return
+    if it.conflicts and it.decision.current is None and not it.dated:
+        yield (
+            "owner-by-name",
+            "the input does not say who was first: it has neither the CronJob nor every creationTimestamp. The order of"
+            " names decides here; on a cluster, the first source does",
+        )
+    if it.next_run == SUSPENDED:
+        yield "suspended", f"{cron_job} is suspended: no maintenance until its spec.suspend is false"
+    if state.schedule.never_fires:
+        yield "never-fires", f"{cron_job} never runs: no date matches '{spelt(state.schedule)}'"
+    elif any(not bounds.allows(state.schedule) for bounds in _bounds(policy)):
+        yield (
+            "out-of-bounds",
+            f"'{spelt(state.schedule)}' is out of the bounds of the policy {policy.name}, which asks nobody about what"
+            " is established already: an administrator can set another spec.schedule",
+        )
+    standings = it.decision.standings.items()
+    superseded = [source for source, standing in standings if standing.verdict is Verdict.SUPERSEDED]
+    if superseded:
+        yield (
+            "superseded",
+            f"these asked for another schedule before, and '{spelt(state.schedule)}' is established:"
+            f" {some(superseded)}; the same wish counts again only after they asked for something else",
+        )
+
+
+def _bounds(policy: Policy) -> Iterator[Bounded]:
+    while isinstance(policy, Bounded):
+        yield policy
+        policy = policy.policy
+
+
+def _names(repositories: Sequence[PlannedRepository]) -> Iterator[Note]:
+    """Yield what may be wrong with the names of Secrets, which nobody reads here."""
+    shared = [f"{it.label} ({len(it.namespaces)} namespaces)" for it in repositories if it.name and it.namespaces[1:]]
     if shared:
         message = (
             f"shared by name: {some(shared)}. Every namespace has a Secret of its own: where they differ in"
             " KOPIA_REPOSITORY they are different repositories, which need different names to be maintained each"
         )
         yield Note("shared-name", message)
-
-
-def _about(it: PlannedRepository) -> Iterator[tuple[str, str]]:
-    state, decision, cron_job = it.state, it.decision, it.cron_job_name
-    if it.name not in (None, it.label):
-        yield "custom-ca", "its sources differ in customCA from others with a Secret of this name: two CronJobs"
-    if state is None:
-        return
-    if decision.desired is None:
-        yield "delete", f"no source uses it any more: {cron_job} is to be deleted"
-        return
-    if it.conflicts and decision.current is None and not it.dated:
-        yield (
-            "owner-by-name",
-            "who was first is not in the input, which has neither a CronJob nor every creationTimestamp: the order of"
-            " names decides here, on a cluster the first source does",
-        )
-    if it.next_run == SUSPENDED:
-        yield "suspended", f"{cron_job} is suspended: no maintenance until its spec.suspend is false"
-    superseded = [source for source, verdict in decision.verdicts.items() if verdict is Verdict.SUPERSEDED]
-    if superseded:
-        yield "superseded", f"'{state.schedule}' was asked for later than what these want: {some(superseded)}"
-    if state.orphaned:
-        yield (
-            "orphaned",
-            f"its owner, {state.owner}, has no source left, and its schedule persists until an administrator hands it"
-            f" over: set the annotation {OWNER_KEY} of {cron_job} to one of {some(state.namespaces)}",
-        )
-
-
-def some(names: Iterable[object]) -> str:
-    """Return the first of many names, and how many more there are."""
-    ordered = sorted(map(str, names))
-    return ", ".join(ordered[:5]) + (f" and {len(ordered) - 5} more" if len(ordered) > 5 else "")
+    endings: dict[str, list[str]] = {}
+    for it in repositories:
+        if it.name and "-" in it.name and it.decision.desired and len(it.decision.desired.claims) == 1:
+            endings.setdefault(it.name.rpartition("-")[2], []).append(it.name)
+    for ending, names in endings.items():
+        if len(names) >= _MANY:
+            message = (
+                f"{len(names)} repositories of one source each have names in -{ending}: {some(names)}. Where their"
+                " Secrets lead to one Kopia repository, it is maintained once for each: let the sources name one Secret"
+            )
+            yield Note("similar-names", message)

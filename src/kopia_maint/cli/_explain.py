@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 
 from .._errors import InvalidSchedule
-from .._schedule import Schedule, fold
+from .._schedule import Schedule
+from ._text import count, printable, spelt
 
 
-def explain(text: str, *, now: datetime, tz: tzinfo, count: int) -> tuple[str, bool]:
+_UNITS = {"day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
+
+
+def explain(text: str, *, now: datetime, tz: tzinfo, runs: int) -> tuple[str, bool]:
     """Return what there is to say about a schedule, and whether a source may ask for it."""
     try:
         schedule = Schedule.parse(text)
     except InvalidSchedule as error:
-        return _refusal(text, error), False
-    lines = [("schedule", schedule.text), ("canonical", schedule.canonical), ("meaning", _meaning(schedule))]
-    for label, run in zip(["next runs", *[""] * count], schedule.next_runs(now, count, tz=tz)):
+        return _refusal(error), False
+    lines = [("schedule", spelt(schedule)), ("canonical", schedule.canonical), ("meaning", _meaning(schedule))]
+    if schedule.shortest_interval is not None and schedule.longest_interval is not None:
+        shortest, longest = _spelt(schedule.shortest_interval), _spelt(schedule.longest_interval)
+        often = f"every {shortest}" if shortest == longest else f"at most every {shortest}, at least every {longest}"
+        lines.append(("how often", often))
+    for label, run in zip(["next runs", *[""] * runs], schedule.next_runs(now, runs, tz=tz)):
         lines.append((label, f"{run:%a %Y-%m-%d %H:%M:%S %Z}"))
     if schedule.never_fires:
         lines.append(("refused", "a source may not ask for it: that would switch off everybody's maintenance"))
@@ -25,8 +33,8 @@ def explain(text: str, *, now: datetime, tz: tzinfo, count: int) -> tuple[str, b
 def _meaning(schedule: Schedule) -> str:
     if schedule.never_fires:
         return "Never: no date matches"
-    if schedule.canonical.startswith("@every "):
-        return f"Every {schedule.canonical[len('@every ') : -1]} seconds, counted from the run before"
+    if schedule.canonical.startswith("@every ") and schedule.shortest_interval is not None:
+        return f"Every {_spelt(schedule.shortest_interval)}, counted from the run before"
     from cron_descriptor import Options, get_description  # type: ignore[import-untyped]
 
     options = Options()
@@ -35,11 +43,18 @@ def _meaning(schedule: Schedule) -> str:
     return str(get_description(schedule.canonical, options))
 
 
-def _refusal(text: str, error: InvalidSchedule) -> str:
-    """Say why, and point at the place."""
-    lines = [f"refused    {error.message}\n", f"reason     {error.reason}\n"]
-    folded = fold(text)
-    if error.span is not None and folded.isprintable():
-        start, end = error.span
-        lines += [f"schedule   {folded}\n", " " * (11 + start) + "^" * max(end - start, 1) + "\n"]
-    return "".join(lines)
+def _spelt(interval: timedelta) -> str:
+    """Return an interval in the largest unit that it is a multiple of."""
+    for name, unit in _UNITS.items():
+        if not interval % unit:
+            return count(interval // unit, name)
+    return count(interval // timedelta(seconds=1), "second")
+
+
+def _refusal(error: InvalidSchedule) -> str:
+    """Say why, and point at the place, where that can be shown as it is."""
+    lines = [f"refused    {printable(error.message)}", f"reason     {error.code}"]
+    text, _, caret = error.drawn.partition("\n")
+    if text and printable(text) == text:
+        lines += [f"schedule   {text}", f"           {caret}"]
+    return "\n".join(lines) + "\n"

@@ -11,6 +11,7 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,15 @@ from typing import Any
 from attrs import evolve, field, frozen
 
 from .._errors import InvalidManifest, KopiaMaintError, shown
-from .._manifest import MAX_DEPTH, is_deep
+from .._objects import MAX_DEPTH, is_deep
 
 STANDARD_INPUT = "-"
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 # Every object that concerns us holds one of these words. GitOps folders hold much else, Helm templates included.
 _WORDS = ("ReplicationSource", "kopia-maintenance", "KopiaMaintenance")
+# In these, and in lists, Kubernetes accepts no key that is not a string.
+_KINDS = ("ReplicationSource", "CronJob", "")
 _MAX_NESTED_LISTS = 10
 _MAX_LOOKED_UP = 2**20
 
@@ -77,7 +80,10 @@ class Place:
 def _lines(text: str) -> dict[str, int]:
     from . import _yaml  # late: where nothing is wrong, JSON does without
 
-    return _yaml.lines(text)
+    found: dict[str, int] = {}
+    with suppress(_yaml.InvalidYaml):
+        _yaml.read(text.replace("\t", " "), found)  # JSON may be indented with tabs; lines stay where they are
+    return found
 
 
 @frozen
@@ -151,7 +157,12 @@ def _file(path: str, *, scanned: bool = False) -> Iterator[Document | Problem]:
 
 
 def _read(path: str) -> str:
-    data = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
+    if path != STANDARD_INPUT:
+        data = Path(path).read_bytes()
+    elif sys.stdin is None:
+        raise OSError("is closed")
+    else:
+        data = sys.stdin.buffer.read()
     return data.decode("utf-8-sig")
 
 
@@ -196,7 +207,10 @@ def _values(part: str, *, is_json: bool) -> Iterator[tuple[int, str, Any]]:
 
     line = part.count("\n", 0, content.start())
     try:
-        yield line, part[content.start() :], _yaml.read(part)
+        value, odd = _yaml.read(part)
+        if odd and isinstance(value, dict) and str(value.get("kind")).removesuffix("List") in _KINDS:
+            raise odd
+        yield line, part[content.start() :], value
     except _yaml.InvalidYaml as error:
         if "{{" in part:
             error.message += " (a Helm template? give the rendered manifests)"

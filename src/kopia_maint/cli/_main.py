@@ -14,22 +14,26 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone, tzinfo
 from io import StringIO
 from pathlib import Path
+from pkgutil import resolve_name
 from shutil import get_terminal_size
 from typing import Any, TypeVar
 
 import click
+from attrs import evolve
 
 from .. import __version__
-from .._errors import InvalidManifest, KopiaMaintError
+from .._errors import InvalidManifest, InvalidValue, KopiaMaintError, shown
 from .._manifest import DEFAULT_OPERATOR_NAMESPACE, manifest_from_state
 from .._model import CronJobState, check_name, parse_time
-from .._policy import POLICIES
+from .._policy import POLICIES, Policy, check_policy
 from .._schedule import DEFAULT_SCHEDULE
-from ._advice import Note
+from ._advice import advise
 from ._explain import explain
+from ._lint import Note, zone, zone_of
 from ._load import STANDARD_INPUT, Document, Place, Problem, documents
-from ._plan import Inventory, time_zone
-from ._show import as_github, as_json, as_table, as_yaml, printable
+from ._report import report_on
+from ._show import as_github, as_json, as_table, as_yaml, summary
+from ._text import printable
 
 T = TypeVar("T")
 
@@ -78,10 +82,27 @@ def _template(path: str) -> Document:
             raise InvalidManifest(str(it))
         # What would be wrong with every new CronJob is said once, and before anything else.
         manifest_from_state(CronJobState("0" * 16, DEFAULT_SCHEDULE, None, {}), it.value)
-        time_zone(it.value)
+        zone_of(it.value)
     if len(found) != 1 or isinstance(found[0], Problem):
         raise InvalidManifest(f"{path} must hold one CronJob, not {len(found)}")
     return found[0]
+
+
+def _policy(name: str) -> Policy:
+    """Return a policy by its name, or by where it is: MODULE:ATTRIBUTE, the working folder's modules last."""
+    if ":" not in name:
+        if name not in POLICIES:
+            raise InvalidValue(f"{shown(name)} is none of {', '.join(POLICIES)}, MODULE:ATTRIBUTE")
+        return POLICIES[name]
+    sys.path.append(os.getcwd())
+    try:
+        policy: Policy = resolve_name(name)
+    except Exception as error:  # whatever a module raises that is run here
+        raise InvalidValue(f"{shown(name)} cannot be had: {type(error).__name__}: {error}") from None
+    finally:
+        sys.path.pop()
+    check_policy(policy)
+    return policy
 
 
 def _choice(*names: str) -> dict[str, Any]:
@@ -99,7 +120,7 @@ _TIME: dict[str, Any] = {"metavar": "RFC3339", "callback": _read_with(parse_time
 )
 @click.version_option(__version__, prog_name="kopia-maint", message="%(prog)s %(version)s")
 def cli() -> None:
-    """Whose maintenance schedule stands, when several tenants share one Kopia repository."""
+    """Which maintenance schedule wins, when several tenants share one Kopia repository."""
 
 
 @cli.command(
@@ -110,10 +131,13 @@ def cli() -> None:
 )
 @click.argument("paths", metavar="[FILE|DIR|-]...", nargs=-1)
 @click.option(
+    "-o",
     "--output",
     **_choice("table", "json", "yaml", "github"),
     help="For people, for programs, the CronJobs themselves, or annotations of a pull request.",
 )
+@click.option("-q", "--quiet", is_flag=True, help="Conflicts, errors and the summary only.")
+@click.option("--allow-empty", is_flag=True, help="Nothing to plan is fine.")
 @click.option("--default-namespace", **_NAMESPACE, help="The namespace of sources that state none.")
 @click.option(
     "--operator-namespace",
@@ -123,16 +147,24 @@ def cli() -> None:
 )
 @click.option("--template", metavar="FILE", callback=_read_with(_template), help="A CronJob to make new ones from.")
 @click.option("--now", **_TIME, help="When to decide.  [default: now]")
-@click.option("--policy", **_choice(*POLICIES), help="Who may replace what stands.")
+@click.option(
+    "--policy",
+    metavar="NAME|MODULE:ATTRIBUTE",
+    default="first-wins",
+    callback=_read_with(_policy),
+    help=f"Who may replace the established schedule: {', '.join(POLICIES)}, or an object of yours.",
+)
 def plan_command(
     *,
     paths: tuple[str, ...],
     output: str,
+    quiet: bool,
+    allow_empty: bool,
     default_namespace: str | None,
     operator_namespace: str,
     template: Document | None,
     now: datetime | None,
-    policy: str,
+    policy: Policy,
 ) -> None:
     """
     Show what becomes of every repository, and every conflict.
@@ -141,40 +173,50 @@ def plan_command(
     (*.yaml, *.yml and *.json, hidden folders passed over) or standard input: YAML
     or JSON, single objects, multi-document files or lists. Other kinds are passed over.
 
-    Exit status: 0 fine, 1 conflicts found, 2 bad input or usage; everything
-    readable is still shown.
+    Exit status: 0 fine, 1 conflicts found, 2 bad input or usage, or nothing to
+    plan; everything readable is still shown.
     """
     if not paths and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("give files or folders, or manifests on standard input")
-    inventory = Inventory(default_namespace, operator_namespace)
-    for found in _with_progress(documents(paths or (STANDARD_INPUT,)), "Reading"):
-        inventory.add(found)
-    planned = inventory.plan(
-        now=now or datetime.now(timezone.utc), policy=POLICIES[policy], template=template or _NO_TEMPLATE
-    )
-    problems, notes = inventory.problems, inventory.notes
+    try:
+        report = report_on(
+            _with_progress(documents(paths or (STANDARD_INPUT,)), "Reading"),
+            template=template or _NO_TEMPLATE,
+            default_namespace=default_namespace,
+            operator_namespace=operator_namespace,
+            now=now or datetime.now(timezone.utc),
+            policy=policy,
+        )
+        advice = advise(report, policy, operator_namespace)
+    except Exception as error:
+        if policy in POLICIES.values():
+            raise
+        raise click.UsageError(printable(f"the policy {policy.name} failed: {type(error).__name__}: {error}")) from None
     if output == "json":
-        text = as_json(planned, problems, notes)
+        text = as_json(report, advice)
     elif output == "github":
-        text = as_github(planned, problems, notes)
+        text = as_github(report, advice, quiet=quiet)
     elif output == "table":
-        text = as_table(planned, notes, get_terminal_size().columns)
+        text = as_table(report, advice, get_terminal_size().columns, quiet=quiet)
     else:
-        manifests = [it.manifest for it in planned if it.manifest is not None]
-        if any("jobTemplate" not in it["spec"] for it in manifests):
+        text = as_yaml(report)
+        if any("jobTemplate" not in it.manifest["spec"] for it in report.repositories if it.manifest is not None):
             message = "without a job template Kubernetes refuses a CronJob: give one with --template"
-            notes.append(Note("no-job-template", message))
-        text = as_yaml(manifests)
-        _write("".join(f"note: {printable(it.message)}\n" for it in notes), to_stderr=True)
+            advice = evolve(advice, notes=[*advice.notes, Note("no-job-template", message)])
+        for note in () if quiet else advice.notes:
+            _write(f"{click.style('note', fg='yellow')}: {printable(note.whole)}\n", to_stderr=True)
     _write(text)
     if output != "github":  # there they are among the annotations
-        _write("".join(f"error: {printable(str(it))}\n" for it in problems), to_stderr=True)
-    conflicts = any(it.conflicts for it in planned)
-    click.get_current_context().exit(BAD_INPUT if problems else CONFLICTS if conflicts else 0)
-
-
-def _zone(name: str) -> tzinfo:
-    return time_zone({"spec": {"timeZone": name}})
+        for problem in report.problems:
+            _write(f"{click.style('error', fg='red')}: {printable(str(problem))}\n", to_stderr=True)
+    nothing = not report.plan.decisions and not report.problems
+    if nothing:
+        _write("nothing to plan: no ReplicationSource with Kopia, and no maintenance CronJob\n", to_stderr=True)
+    _write(summary(report, advice), to_stderr=output != "table")
+    status = CONFLICTS if any(it.conflicts for it in report.repositories) else 0
+    if report.problems or (nothing and not allow_empty):
+        status = BAD_INPUT
+    click.get_current_context().exit(status)
 
 
 @cli.command(
@@ -182,7 +224,7 @@ def _zone(name: str) -> tzinfo:
     epilog="\b\nExample:\n  kopia-maint explain '0 2 * * 1-5' --tz Europe/Berlin --count 3",
 )
 @click.argument("schedule", metavar="SCHEDULE", nargs=-1, required=True)
-@click.option("--tz", metavar="ZONE", callback=_read_with(_zone), default="UTC", help="Where the wall clock is.")
+@click.option("--tz", metavar="ZONE", callback=_read_with(zone), default="UTC", help="Where the wall clock is.")
 @click.option("--count", type=click.IntRange(0, 1000), default=5, help="How many next runs to show.")
 @click.option("--now", **_TIME, help="When to begin.  [default: now]")
 def explain_command(*, schedule: tuple[str, ...], tz: tzinfo, count: int, now: datetime | None) -> None:
@@ -194,7 +236,7 @@ def explain_command(*, schedule: tuple[str, ...], tz: tzinfo, count: int, now: d
     if len(schedule) != 1:
         example = "kopia-maint explain '0 2 * * *'"
         raise click.UsageError(f"the schedule is one argument: quote it, as in {example}, or the shell takes it apart")
-    text, accepted = explain(schedule[0], now=now or datetime.now(timezone.utc), tz=tz, count=count)
+    text, accepted = explain(schedule[0], now=now or datetime.now(timezone.utc), tz=tz, runs=count)
     _write(text)
     click.get_current_context().exit(0 if accepted else REFUSED)
 
@@ -210,9 +252,10 @@ def explain_command(*, schedule: tuple[str, ...], tz: tzinfo, count: int, now: d
     type=click.Path(exists=True, file_okay=False, path_type=Path),
     help="Other vectors than those that come with kopia-maint.",
 )
-@click.option("--output", **_choice("table", "json"), help="For people, or programs.")
+@click.option("--op", "ops", multiple=True, metavar="OP", help="Leave out the vectors that need another op.")
+@click.option("-o", "--output", **_choice("table", "json"), help="For people, or programs.")
 @click.argument("command", metavar="-- COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
-def conformance_command(*, vectors: Path | None, output: str, command: tuple[str, ...]) -> None:
+def conformance_command(*, vectors: Path | None, ops: tuple[str, ...], output: str, command: tuple[str, ...]) -> None:
     """
     Hold another implementation against the rules.
 
@@ -221,15 +264,14 @@ def conformance_command(*, vectors: Path | None, output: str, command: tuple[str
 
     Exit status: 0 every vector passed, 1 one failed, 2 bad vectors or usage.
     """
-    from ..conformance import load, run
-    from ._conformance import as_json, as_table
+    from ..conformance import OPS, load, run
+    from ._conformance import as_json, as_table, ended_by_signals
 
     try:
-        todo = load(vectors)
+        with ended_by_signals():
+            outcomes = list(_with_progress(run(command, load(vectors), ops=ops or tuple(OPS)), "Asking"))
     except KopiaMaintError as error:
         raise click.UsageError(printable(str(error))) from None
-    try:
-        outcomes = list(_with_progress(run(command, todo), "Asking"))
     except OSError as error:
         raise click.UsageError(f"{printable(command[0])} cannot be started: {error.strerror}") from None
     _write(as_json(outcomes) if output == "json" else as_table(outcomes))
@@ -248,7 +290,7 @@ def serve_command() -> None:
 
     if sys.stdin is None:
         raise click.UsageError("there is no standard input to read lines from")
-    serve(sys.stdin.buffer, _write)
+    serve(sys.stdin.buffer, sys.stdout.buffer)
 
 
 def _with_progress(found: Iterable[T], doing: str) -> Iterator[T]:

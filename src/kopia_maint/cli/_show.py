@@ -1,53 +1,62 @@
-"""How is a plan shown? As a table for people, as JSON for programs, as annotations for the checks of a pull request."""
+"""How is a plan shown? As lines for people, as JSON for programs, as annotations for the checks of a pull request."""
 
 from __future__ import annotations
 
 import json
 import os.path
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime, timezone
-from itertools import zip_longest
 from textwrap import wrap
 from typing import Any
 
-from .._model import Conflict, format_time
-from ._advice import Note, some, ways_out
-from ._load import STANDARD_INPUT, Place, Problem
-from ._plan import PlannedRepository
+from click import style
+
+from .._model import format_time
+from ._advice import Advice, ways_out
+from ._load import STANDARD_INPUT, Place
+from ._report import PlannedRepository, Rejection, Report
+from ._text import count, printable, some, spelt
 
 _NBSP = "\u00a0"
 _COMMANDS = 3
+_QUOTED = re.compile("'[^']*'|\"[^\"]*\"")
 
 
-def printable(text: str) -> str:
-    """Escape what a terminal would not print: control characters, and those that change the direction of text."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+def summary(report: Report, advice: Advice) -> str:
+    """Return the last line: how much there is of everything."""
+    numbers = [len(it.conflicts) for it in report.repositories if it.conflicts]
+    counts = [
+        count(len(report.repositories), "repository"),
+        count(sum(numbers), "conflict") + (f" in {len(numbers)}" if numbers else ""),
+        count(len(report.problems), "error"),
+        count(len(advice.notes), "note"),
+    ]
+    return ", ".join(counts) + "\n"
 
 
 # --- for programs ------------------------------------------------------------
 
 
-def as_json(planned: Iterable[PlannedRepository], problems: Iterable[Problem], notes: Iterable[Note]) -> str:
+def as_json(report: Report, advice: Advice) -> str:
     """Return the plan as one JSON object, its shape documented in the command's reference; each member on a line."""
     plan = {
-        "repositories": map(_repository, planned),
+        "repositories": (_repository(it, advice) for it in report.repositories),
         "errors": (
             {"source": str(it.place), "path": it.place.path, "message": it.message, **_file(it.place)}
-            for it in problems
+            for it in report.problems
         ),
         "notes": (
-            {"code": it.code, "repositoryHash": it.repository_hash, "message": it.message, **_file(it.place)}
-            for it in notes
+            {"code": it.code, "repositoryHash": it.repository_hash, "message": it.whole, **_file(it.place)}
+            for it in advice.notes
         ),
     }
     # With an indent, json does without its encoder in C, and takes ten times as long.
     parts = (f'"{key}": [' + ",".join("\n" + json.dumps(it) for it in members) + "]" for key, members in plan.items())
-    return "{" + ",\n".join(parts) + "}\n"
+    return ("{" + ",\n".join(parts) + "}\n").replace("##", "#\\u0023")  # the same to every reader but a CI log's
 
 
-def _repository(it: PlannedRepository) -> dict[str, Any]:
+def _repository(it: PlannedRepository, advice: Advice) -> dict[str, Any]:
     state, run = it.state, it.next_run
     return {
         "name": it.cron_job_name,
@@ -65,11 +74,13 @@ def _repository(it: PlannedRepository) -> dict[str, Any]:
                 "name": record.name,
                 "schedule": record.schedule.text,
                 "since": format_time(record.since),
+                "new": rejection.new,
                 "message": record.message,
-                "nextSteps": it.next_steps[record.namespace],
-                **_file(place),
+                "nextSteps": advice.steps[it.cron_job_name][record.namespace],
+                **_file(rejection.place),
             }
-            for record, place in it.conflicts
+            for rejection in it.conflicts
+            for record in [rejection.record]
         ],
     }
 
@@ -84,32 +95,36 @@ def _file(place: Place | None) -> dict[str, Any]:
     return {"file": place.file if known and place else None, "line": place.line if known and place else None}
 
 
-def as_yaml(manifests: Iterable[dict[str, Any]]) -> str:
+def as_yaml(report: Report) -> str:
     """Return CronJobs as one text with many documents, their fields in the usual order, the alphabet's."""
     from . import _yaml  # late: JSON does without
 
+    manifests: Iterable[Mapping[str, Any]] = (it.manifest for it in report.repositories if it.manifest is not None)
     return "".join(_yaml.write(dict(sorted(it.items()))) for it in manifests)
 
 
 # --- for a pull request ------------------------------------------------------
 
 
-def as_github(planned: Sequence[PlannedRepository], problems: Sequence[Problem], notes: Iterable[Note]) -> str:
-    """Return workflow commands that annotate files and lines, and a summary at the end."""
+def as_github(report: Report, advice: Advice, *, quiet: bool) -> str:
+    """Return workflow commands that annotate files and lines."""
     commands = []
-    for problem in problems:
+    for problem in report.problems:
         told = ": ".join(part for part in (problem.place.path, problem.message) if part)
         commands.append(_command("error", "Not readable", told, problem.place))
-    conflicts = [(it, record, place) for it in planned for record, place in it.conflicts]
-    for it, record, place in conflicts:
-        asks = f"{_who(record)} asks for '{record.schedule}' since {format_time(record.since)}"
-        steps = "".join(f"\n- {what}: {how}" for what, how in it.next_steps[record.namespace].items())
-        told = f"{it.label}: {asks}; {_standing(it)} stands. One of these ends it:{steps}"
-        commands.append(_command("error", "Maintenance schedule conflict", told, place))
-    for note in notes:
-        commands.append(_command("warning" if note.urgent else "notice", note.code, note.message, note.place))
-    summary = f"repositories: {len(planned)}, conflicts: {len(conflicts)}, errors: {len(problems)}"
-    return "".join([*commands, _command("notice", "kopia-maint plan", summary, None)])
+    for it in report.repositories:
+        for rejection in it.conflicts:
+            record = rejection.record
+            steps = advice.steps[it.cron_job_name][record.namespace].items()
+            ends = "".join(f"\n- {what}: {how}" for what, how in steps if how)
+            told = (
+                f"{it.label}: {_asks(rejection)} since {format_time(record.since)}; '{_schedule(it)}'"
+                f" is established (owner {it.state.owner if it.state else None}). One of these ends the conflict:{ends}"
+            )
+            commands.append(_command("error", "Maintenance schedule conflict", told, rejection.place))
+    for note in () if quiet else advice.notes:
+        commands.append(_command("warning" if note.urgent else "notice", note.code, note.whole, note.place))
+    return "".join(commands)
 
 
 def _command(level: str, title: str, message: str, place: Place | None) -> str:
@@ -125,102 +140,91 @@ def _command(level: str, title: str, message: str, place: Place | None) -> str:
 
 def _escaped(text: str) -> str:
     """Escape what ends a command, as GitHub reads it, and what a terminal would not print."""
-    text = text.replace(_NBSP, " ").replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return printable(text)
+    return printable(text.replace(_NBSP, " ").replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A"))
 
 
 # --- for people --------------------------------------------------------------
 
 
-def as_table(planned: Sequence[PlannedRepository], notes: Iterable[Note], width: int) -> str:
-    """Return every repository, every conflict, what ends them, and what else deserves a look, *width* columns wide."""
-    blocks = []
-    if not planned:
-        nothing = "Nothing to plan: no ReplicationSource with Kopia and no maintenance CronJob that could be read."
-        blocks.append(_wrapped(nothing, width))
-    else:
-        headings = "Repository,Schedule,Owner,Namespaces,Next run,Action"
-        blocks.append(["Repositories", "", *_columns(headings, [(it.label, *_row(it)) for it in planned], width)])
-    rows = [(it.label, *_conflict_row(it, record)) for it in planned for record, _ in it.conflicts]
-    if rows:
-        blocks.append(["Conflicts", "", *_columns("Repository,Source,Asks for,Since,What stands", rows, width)])
-        blocks.append(["What ends a conflict, for each source one of these", "", *_ways_out(planned, width)])
-    told = [line for note in notes for line in _wrapped(printable(str(note)), width, " - ", "   ")]
-    if told:
-        blocks.append(["Notes", "", *told])
-    return "\n\n".join("\n".join(map(str.rstrip, lines)) for lines in blocks).replace(_NBSP, " ") + "\n"
-
-
-def _row(it: PlannedRepository) -> tuple[str, str, str, str, str]:
-    state, action = it.state, it.decision.action.value
-    if it.changes:
-        action = f"update ({', '.join(it.changes)})"
-    if state is None:  # every source is disabled, and there is no CronJob
-        return "none", "", "", "", action
-    owner = f"{state.owner} (orphaned)" if state.orphaned else state.owner or "unknown"
-    return state.schedule.text, owner, some(it.namespaces), _next_run(it), action
-
-
-def _next_run(it: PlannedRepository) -> str:
-    return it.next_run if isinstance(it.next_run, str) else f"{it.next_run:%Y-%m-%d %H:%M}{_NBSP}{it.next_run.tzinfo}"
-
-
-def _conflict_row(it: PlannedRepository, record: Conflict) -> tuple[str, ...]:
-    return _who(record), record.schedule.text, f"{record.since:%Y-%m-%d %H:%M}{_NBSP}UTC", _standing(it)
-
-
-def _who(record: Conflict) -> str:
-    return record.namespace if record.name is None else f"{record.namespace}/{record.name}"
-
-
-def _standing(it: PlannedRepository) -> str:
-    state = it.state
-    assert state is not None  # without one there is nothing to be in conflict with
-    return f"{state.schedule} ({f'owner{_NBSP}{state.owner}' if state.owner else 'no owner'})"
-
-
-def _ways_out(planned: Sequence[PlannedRepository], width: int) -> Iterator[str]:
-    """Yield what ends conflicts: commands for the first few, each broken where the shell allows it."""
-    schedules = {it.state.schedule.text for it in planned if it.conflicts and it.state}
-    for how in ways_out(json.dumps(schedules.pop()) if len(schedules) == 1 else "what stands").values():
-        yield from _wrapped(how, width, " - ", "   ")
-    commands = [(it.label, *each) for it in planned for each in it.next_steps.items()]
-    for label, namespace, steps in commands[:_COMMANDS]:
-        yield from _wrapped(f"make {namespace} the owner of {label}, as an administrator:", width, " - ", "   ")
-        yield "   {} \\\n     -p {}".format(*steps["handOver"].split(" -p ", 1))
-    if len(commands) > _COMMANDS:
-        more = f"for {len(commands) - _COMMANDS} more such commands see --output json, handOver"
-        yield from _wrapped(more, width, " - ", "   ")
-
-
-def _columns(titles: str, rows: Iterable[Sequence[str]], width: int) -> list[str]:
-    """Return rows in columns as wide as they may be; where not even the words fit, each row as a list of its cells."""
-    headings = titles.split(",")
-    table = [headings, *rows]
-    columns = list(zip(*table))
-    words = [max(len(word) for cell in column for word in cell.split(" ")) for column in columns]
-    room = width - 2 * len(columns) + 1
+def as_table(report: Report, advice: Advice, width: int, *, quiet: bool) -> str:
+    """Return every repository with its conflicts, what ends them, and what else deserves a look."""
     lines: list[str] = []
-    if sum(words) > room:
-        indent = max(map(len, headings)) + 3
-        for row in table[1:]:
-            for heading, cell in zip(headings, row):
-                lines += _wrapped(cell, width, f" {heading}".ljust(indent), " " * indent)
-            lines.append("")
-        return lines[:-1]
-    widths = [min(max(map(len, column)), room) for column in columns]
-    while sum(widths) > room:
-        widest = max((i for i in range(len(widths)) if widths[i] > words[i]), key=widths.__getitem__)
-        widths[widest] -= 1
-    for row in table:
-        for parts in zip_longest(*map(_wrapped, row, widths), fillvalue=""):
-            lines.append(" " + "  ".join(map(str.ljust, parts, widths)))
-        if row is headings:
-            lines.append(" " + "─" * (sum(widths) + 2 * len(widths) - 2))
-    return lines
+    for it in report.repositories:
+        if it.conflicts or not quiet:
+            lines += _paragraph(it.label, f": {', '.join(_facts(it))}", width, bold=True)
+        for rejection in it.conflicts:
+            facts, where = [_asks(rejection), *["new"] * rejection.new], _file(rejection.place)
+            if where["file"] is not None:
+                facts.append(printable(f"{where['file']}:{where['line']}").replace(" ", _NBSP))
+            lines += _paragraph("  conflict", f": {', '.join(facts)}", width, fg="red")
+    if not quiet:
+        ends = list(_ways_out(report, advice, width))
+        lines += ["", "Each conflict ends with one of these:", *ends] if ends else []
+        lines += [""] * bool(advice.notes)
+        for note in advice.notes:
+            told = f": {note.place}: {note.message}" if note.place else f": {note.message}"
+            lines += _paragraph("note", printable(told), width, fg="yellow")
+            lines += _shell(note.command)
+    return "".join(f"{line}\n" for line in lines).replace(_NBSP, " ")
 
 
-def _wrapped(text: str, width: int, first: str = "", others: str = "") -> list[str]:
-    """Break *text* into lines, at blanks where that is possible."""
-    room = max(width, len(others) + 1)
-    return wrap(text, room, initial_indent=first, subsequent_indent=others, break_on_hyphens=False)
+def _facts(it: PlannedRepository) -> Iterator[str]:
+    """Yield what there is to say of a repository, each in words that stay on one line."""
+    state, run, action = it.state, it.next_run, it.decision.action.value
+    if state is None:
+        yield "no CronJob"
+        return
+    zone = f" {run.tzinfo}" if isinstance(run, datetime) and run.tzinfo is not timezone.utc else ""
+    yield f"{_schedule(it)}{zone}".replace(" ", _NBSP)
+    if isinstance(run, str) and run:
+        yield run.replace(" ", _NBSP)
+    yield f"owner {state.owner or 'unknown'}{' (orphaned)' * state.orphaned}".replace(" ", _NBSP)
+    yield f"update ({', '.join(it.changes)})" if it.changes else action
+    yield f"used by {some(it.namespaces) or 'nobody'}"
+
+
+def _asks(rejection: Rejection) -> str:
+    return f"{rejection.record.source} wants {spelt(rejection.record.schedule).replace(' ', _NBSP)}"
+
+
+def _schedule(it: PlannedRepository) -> str:
+    return spelt(it.state.schedule) if it.state else "none"
+
+
+def _ways_out(report: Report, advice: Advice, width: int) -> Iterator[str]:
+    """Yield what ends conflicts: commands for the first few."""
+    schedules = {_schedule(it) for it in report.repositories if it.conflicts}
+    if not schedules:
+        return
+    known = f"'{schedules.pop()}'" if len(schedules) == 1 else "that of its repository"
+    for how in ways_out(known).values():
+        yield from _paragraph("  -", f" {how}", width)
+    labels = {it.cron_job_name: it.label for it in report.repositories}
+    commands = [
+        (labels[cron_job], namespace, how["handOver"])
+        for cron_job, steps in advice.steps.items()
+        for namespace, how in steps.items()
+        if how["handOver"]
+    ]
+    for label, namespace, command in commands[:_COMMANDS]:
+        yield from _paragraph("  -", f" make {namespace} the owner of {label}, as an administrator:", width)
+        yield from _shell(command)
+    if len(commands) > _COMMANDS:
+        more = f" for {len(commands) - _COMMANDS} more such commands see --output json, handOver"
+        yield from _paragraph("  -", more, width)
+
+
+def _shell(command: str | None) -> Iterator[str]:
+    """Yield a command, broken where the shell allows it."""
+    if command:
+        yield "    " + command.replace(" --type", " \\\n      --type")
+
+
+def _paragraph(begin: str, text: str, width: int, **colours: Any) -> Iterator[str]:
+    """Break a text into lines, at blanks, but not inside of quotes; *begin* is styled."""
+    whole = _QUOTED.sub(lambda found: found[0].replace(" ", _NBSP), text)
+    first, *others = wrap(
+        begin + whole, max(width, 20), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+    )
+    yield style(first[: len(begin)], **colours) + first[len(begin) :]
+    yield from others

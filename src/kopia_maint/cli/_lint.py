@@ -1,0 +1,129 @@
+"""What deserves a look in one object, although it can be read?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timezone, tzinfo
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any
+from zoneinfo import ZoneInfo, available_timezones
+
+from attrs import frozen
+
+from .._errors import InvalidManifest, at, shown
+from ._load import Place
+
+_URGENT = ("unknown-field", "embedded", "elsewhere", "no-job-template", "never-fires")
+_OTHERS = ("suspend", "resources", "successfulJobsHistoryLimit", "failedJobsHistoryLimit")
+_FIELDS = {  # by what they are in
+    "spec.kopia.maintenanceCronJob": ("enabled", "schedule", *_OTHERS),
+    "spec.kopia.customCA": ("secretName", "configMapName", "key"),
+    # There are more of these in every release: only what is nearly one of ours is worth a word.
+    "spec.kopia": ("maintenanceCronJob", "maintenanceIntervalDays", "customCA"),
+}
+
+
+@frozen
+class Note:
+    """
+    What deserves a look, although it can be read.
+
+    Attributes:
+        code: What kind of note this is, in kebab-case.
+        message: What is the case, and what to do.
+        repository_hash: The repository it is about, if it is about one.
+        place: Where the cause was read, if it is in one place.
+        command: What an administrator can run; the message leads up to it.
+    """
+
+    code: str
+    message: str
+    repository_hash: str | None = None
+    place: Place | None = None
+    command: str = ""
+
+    @property
+    def urgent(self) -> bool:
+        """Whether something is not done that somebody most likely wants."""
+        return self.code in _URGENT
+
+    @property
+    def whole(self) -> str:
+        """The message with the command."""
+        return f"{self.message} {self.command}".strip()
+
+
+def misspelt(kopia: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield path and message for each field that was meant for us, and that the API server drops without a word."""
+    for path in _FIELDS:
+        fields = kopia if path == "spec.kopia" else kopia.get(path.rpartition(".")[2])
+        if isinstance(fields, Mapping):
+            yield from _unknown(path, tuple(fields))
+
+
+@lru_cache(maxsize=1024)  # sources are alike, and to look for what was meant takes longer than to read one
+def _unknown(path: str, fields: tuple[str, ...]) -> Sequence[tuple[str, str]]:
+    found = []
+    for name in fields:
+        if name not in _FIELDS[path]:
+            meant = nearest(name, _FIELDS[path])
+            if meant or path != "spec.kopia":
+                hint = f" ({meant}?)" if meant else ""
+                message = f"VolSync has no field {shown(name)}{hint}: the API server drops it silently"
+                found.append((f"{path}.{name}", message))
+    return found
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that somebody may have meant, whatever its case."""
+    lower = {name.lower(): name for name in known}
+    near = get_close_matches(word.lower(), lower, 1, 0.8)
+    return lower[near[0]] if near else None
+
+
+def ignored(kopia: Mapping[str, Any]) -> Sequence[str]:
+    """Return the fields that ask for something nobody decides about: they belong to the CronJob's administrator."""
+    fields = kopia.get("maintenanceCronJob")
+    return [name for name in ("suspend", "resources") if isinstance(fields, Mapping) and fields.get(name)]
+
+
+def embeds_source(value: Any) -> bool:
+    """Return whether a Kopia source is inside another object: in a chart's values, or in a template's text."""
+    pending = [value]
+    while pending:
+        value = pending.pop()
+        if isinstance(value, dict):
+            spec = value.get("spec")
+            if value.get("kind") == "ReplicationSource" and isinstance(spec, dict) and "kopia" in spec:
+                return True
+            pending.extend(value.values())
+        elif isinstance(value, list):
+            pending.extend(value)
+        elif isinstance(value, str) and "kind: ReplicationSource" in value and "kopia:" in value:
+            return True
+    return False
+
+
+def zone(key: object) -> tzinfo:
+    """
+    Return the time zone of this name.
+
+    Raises:
+        InvalidManifest: Kubernetes would refuse the name, or it is not known here.
+    """
+    if not isinstance(key, str):
+        raise InvalidManifest(f"must be a string, not {shown(key)}")
+    try:
+        return ZoneInfo(key)
+    except (ValueError, LookupError, OSError):
+        near = nearest(key, available_timezones())
+        hint = f"; {near} is" if near else ""
+        raise InvalidManifest(f"{shown(key)} is not a known time zone{hint}") from None
+
+
+def zone_of(cron_job: Mapping[str, Any]) -> tzinfo:
+    """Return the time zone of a CronJob, UTC where it states none; the error has the field's path."""
+    key = (cron_job.get("spec") or {}).get("timeZone")
+    with at("spec.timeZone"):
+        return timezone.utc if key is None else zone(key)

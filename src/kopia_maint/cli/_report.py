@@ -1,0 +1,378 @@
+"""
+What is planned for the objects in the input? One report: the plan, its repositories, and what is wrong where.
+
+The plan itself is :func:`kopia_maint.plan_manifests`; here objects are given their
+places, and the plan's errors and conflicts find theirs again.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime, tzinfo
+from functools import lru_cache
+from itertools import chain
+from typing import Any
+
+from attrs import define, field, frozen
+
+from .._decision import Action, Reconciliation
+from .._errors import InvalidManifest, KopiaMaintError
+from .._manifest import (
+    CLAIMS_ANNOTATION,
+    CONFLICT_ANNOTATION,
+    GROUP,
+    MAINTENANCE_LABEL,
+    OWNER_KEY,
+    hash_from,
+    request_from_manifest,
+    source_named,
+    state_from_manifest,
+)
+from .._model import CRON_JOB_PREFIX, Conflict, CronJobState, SourceRef
+from .._objects import merge_patch
+from .._plan import Plan, plan_manifests
+from .._policy import Policy
+from .._schedule import Schedule
+from ._lint import Note, embeds_source, ignored, misspelt, zone_of
+from ._load import Document, Place, Problem
+from ._text import count, some
+
+SUSPENDED, NEVER = "suspended", "never fires"
+
+_AS_IT_IS = "; this CronJob stays as it is, and its repository, with all who use it, is left out of the plan"
+
+
+@frozen
+class Rejection:
+    """A conflict: the library's record, the place where its source asks, if there is one, and whether it is new."""
+
+    record: Conflict
+    place: Place | None
+    new: bool
+
+
+@frozen
+class PlannedRepository:
+    """
+    What becomes of one repository.
+
+    Attributes:
+        cron_job_name: The name of its CronJob.
+        name: The name of its Secret; None where only a CronJob is known that does not tell.
+        label: What people call it, and no other.
+        dated: Whether the creation time of all its sources is known.
+        decision: The library's decision.
+        conflicts: Of each source that is rejected.
+        manifest: The CronJob as it should be; None: there should be none.
+        changes: What a write would change on the CronJob that is there.
+        next_run: When it runs next, in its time zone, or why it does not.
+    """
+
+    cron_job_name: str
+    name: str | None
+    label: str
+    dated: bool
+    decision: Reconciliation
+    conflicts: Sequence[Rejection]
+    manifest: Mapping[str, Any] | None
+    changes: Sequence[str]
+    next_run: datetime | str
+
+    @property
+    def repository_hash(self) -> str:
+        """Which repository."""
+        return self.cron_job_name.removeprefix(CRON_JOB_PREFIX)
+
+    @property
+    def state(self) -> CronJobState | None:
+        """What there should be; of a CronJob that is to be deleted, what there is."""
+        return self.decision.desired or self.decision.current
+
+    @property
+    def namespaces(self) -> Sequence[str]:
+        """The namespaces that use it."""
+        return sorted(self.state.namespaces) if self.state else ()
+
+
+@frozen
+class Report:
+    """
+    What is planned, and what is wrong with the input.
+
+    Attributes:
+        plan: The library's plan.
+        complete: Whether every object in the input could be read and named.
+        repositories: What becomes of each repository, sorted by name.
+        problems: What could not be read or cannot be written, and where.
+        notes: What deserves a look in single objects.
+    """
+
+    plan: Plan
+    complete: bool
+    repositories: Sequence[PlannedRepository]
+    problems: Sequence[Problem]
+    notes: Sequence[Note]
+
+
+def report_on(
+    found: Iterable[Document | Problem],
+    *,
+    template: Document,
+    default_namespace: str | None,
+    operator_namespace: str,
+    now: datetime,
+    policy: Policy,
+) -> Report:
+    """
+    Plan what was found in the input.
+
+    Args:
+        found: Objects, and what is wrong with those that cannot be read.
+        template: What new CronJobs are made from.
+        default_namespace: For sources that state none; None: they must.
+        operator_namespace: Where CronJobs are trusted: a tenant can write one elsewhere.
+        now: When to decide.
+        policy: Who may replace the established schedule.
+    """
+    given = _Input(default_namespace, operator_namespace)
+    for it in found:
+        given.add(it)
+    plan = plan_manifests(
+        cron_jobs=[_deletable(it.value) for it in chain.from_iterable(given.cron_jobs.values())],
+        replication_sources=[it.value for it in chain.from_iterable(given.sources.values())],
+        template=lambda *_: template.value,
+        operator_namespace=operator_namespace,
+        complete=given.complete,
+        now=now,
+        policy=policy,
+    )
+    problems = [*given.problems, *(_located(error, given, plan) for error in plan.errors)]
+    repositories = _planned(given, plan, template, now, problems.append)
+    return Report(plan, given.complete, repositories, problems, [*given.notes, *_linted(given, plan)])
+
+
+@define
+class _Input:
+    """The objects of the input by their names, collected one by one."""
+
+    default_namespace: str | None
+    operator_namespace: str
+    sources: dict[SourceRef, list[Document]] = field(factory=dict)
+    cron_jobs: dict[str, list[Document]] = field(factory=dict)
+    problems: list[Problem] = field(factory=list)
+    notes: list[Note] = field(factory=list)
+    elsewhere: list[str] = field(factory=list)
+    others: list[str] = field(factory=list)
+    complete: bool = True
+
+    def add(self, found: Document | Problem) -> None:
+        """Take in one object, or what is there in the place of one that could not be read."""
+        if isinstance(found, Problem):
+            self.problems.append(found)
+            self.complete = False
+            return
+        value = found.value
+        kind = value.get("kind")
+        if kind == "ReplicationSource":
+            self._add_source(found)
+        elif kind == "CronJob":
+            self._add_cron_job(found)
+        elif kind == "KopiaMaintenance" and str(value.get("apiVersion")).startswith(f"{GROUP}/"):
+            message = (
+                "a KopiaMaintenance is passed over: releases of VolSync's fork that have it do maintenance by it alone,"
+                " and delete CronJobs such as those planned here; do not run both"
+            )
+            self.notes.append(Note("kopia-maintenance", message, place=found.place.at("kind")))
+        elif embeds_source(value):
+            message = (
+                "a ReplicationSource inside another object, such as a chart's values or a ResourceSet, is passed over:"
+                " give the rendered manifests"
+            )
+            self.notes.append(Note("embedded", message, place=found.place.at("")))
+
+    def _add_source(self, found: Document) -> None:
+        value, spec = found.value, found.value.get("spec")
+        if value.get("apiVersion") == f"{GROUP}/v1alpha1" and isinstance(spec, dict) and spec.get("kopia") is None:
+            return
+        nameless = not _metadata(value).get("namespace")
+        if nameless and self.default_namespace:
+            found = Document(found.place, _in_namespace(value, self.default_namespace))
+        source = source_named(found.value)
+        if source is not None:
+            self.sources.setdefault(source, []).append(found)
+            return
+        try:
+            # What else is wrong is said first: to state a namespace for what was not rendered would not help.
+            request = request_from_manifest(_in_namespace(value, "default") if nameless else value)
+            if request is not None:
+                message = "is missing (--default-namespace states one for all sources without)"
+                raise InvalidManifest(message, path="metadata.namespace")
+        except KopiaMaintError as error:
+            self.problems.append(Problem(found.place.at(error.path), error.message))
+            self.complete = False
+
+    def _add_cron_job(self, found: Document) -> None:
+        metadata = _metadata(found.value)
+        name, namespace, labels = (metadata.get(key) for key in ("name", "namespace", "labels"))
+        if isinstance(name, str) and hash_from(name) is not None:
+            if namespace in (None, "", self.operator_namespace):
+                self.cron_jobs.setdefault(name, []).append(found)
+            else:
+                self.elsewhere.append(str(namespace))
+        elif isinstance(labels, dict) and labels.get(MAINTENANCE_LABEL) == "true":
+            self.others.append(str(name))
+
+
+def _metadata(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = value.get("metadata")
+    return metadata if isinstance(metadata, dict) else {}
+
+
+def _in_namespace(value: dict[str, Any], namespace: str) -> dict[str, Any]:
+    return {**value, "metadata": {**_metadata(value), "namespace": namespace}} if _metadata(value) else value
+
+
+def _deletable(cron_job: dict[str, Any]) -> dict[str, Any]:
+    """Return a CronJob with what a request to delete it would need: nothing is written, and files leave that out."""
+    return {**cron_job, "metadata": {"uid": "unknown", "resourceVersion": "unknown", **_metadata(cron_job)}}
+
+
+def _unconditional(patch: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = {key: value for key, value in patch.get("metadata", {}).items() if key != "resourceVersion"}
+    return {**patch, "metadata": metadata}
+
+
+def _located(error: KopiaMaintError, given: _Input, plan: Plan) -> Problem:
+    """Say where an object is that the plan complains about, and what follows for those who use it."""
+    read: Callable[[Mapping[str, Any]], object]
+    if error.source is not None:
+        documents, read = given.sources[error.source], request_from_manifest
+        message, consequence = f"{error.source}: {error.message}", ""
+    else:
+        name = next((name for name, it in plan.withheld.items() if it is error), None)
+        documents, read = given.cron_jobs.get(name or "", []), state_from_manifest
+        message, consequence = error.message, _AS_IT_IS if documents else ""
+    faulty = next((it for it in documents if _fails(read, it.value, error)), None)
+    if faulty is None and len(documents) > 1:
+        faulty = documents[-1]
+        message += f", first in {documents[0].place}"
+    if faulty is None:
+        faulty = documents[0] if documents else Document(Place("new CronJob"), {})
+    if error.path == "spec.kopia.repository" and error.message == "is missing":
+        message += " (a patch? give the rendered manifests)"
+    return Problem(faulty.place.at(error.path), message + consequence)
+
+
+def _fails(read: Callable[[Mapping[str, Any]], object], value: Mapping[str, Any], error: KopiaMaintError) -> bool:
+    try:
+        read(value)
+    except KopiaMaintError as it:
+        return str(it) == str(error)
+    return False
+
+
+def _linted(given: _Input, plan: Plan) -> Iterable[Note]:
+    undecided = []
+    for source, documents in given.sources.items():
+        if source in plan.standings and source not in plan.unreadable:
+            kopia, place = documents[0].value["spec"]["kopia"], documents[0].place
+            for path, message in misspelt(kopia):
+                yield Note("unknown-field", f"{source}: {message}", place=place.at(path))
+            undecided += [f"{source} ({name})" for name in ignored(kopia)]
+    if undecided:
+        message = (
+            "nobody decides about these fields of maintenanceCronJob, and they have no effect: an administrator sets"
+            f" them on the CronJob: {some(undecided)}"
+        )
+        yield Note("ignored-field", message)
+    if given.elsewhere:
+        message = (
+            f"{count(len(given.elsewhere), 'maintenance CronJob')} outside namespace {given.operator_namespace} passed"
+            f" over, such as in {given.elsewhere[0]}; is --operator-namespace right?"
+        )
+        yield Note("elsewhere", message)
+    if given.others:
+        message = (
+            f"{count(len(given.others), 'CronJob')} of KopiaMaintenance passed over, such as {min(given.others)}:"
+            " a repository that it maintains as well is maintained twice"
+        )
+        yield Note("kopia-maintenance", message)
+
+
+def _planned(
+    given: _Input, plan: Plan, template: Document, now: datetime, complain: Callable[[Problem], None]
+) -> Sequence[PlannedRepository]:
+    writes = {write.name: write for write in plan.writes}
+    names = {cron_job: _name(decision) for cron_job, decision in plan.decisions.items()}
+    shared = Counter(names.values())
+    planned = []
+    for cron_job, name in sorted(names.items(), key=lambda item: (item[1] is None, item[1] or "", item[0])):
+        decision, write = plan.decisions[cron_job], writes.get(cron_job)
+        base = given.cron_jobs.get(cron_job, [template])[0]
+        body = write.body if write else {}
+        manifest: Mapping[str, Any] | None = None
+        next_run: datetime | str = ""
+        if decision.desired is not None:
+            manifest = merge_patch(base.value, _unconditional(body)) if decision.current else body
+            try:
+                next_run = _next_run(decision.desired.schedule, zone_of(base.value), now)
+            except InvalidManifest as error:
+                complain(Problem(base.place.at(error.path), error.message))
+                next_run = "unknown time zone"
+            if (base.value.get("spec") or {}).get("suspend") is True:
+                next_run = SUSPENDED
+        planned.append(
+            PlannedRepository(
+                cron_job_name=cron_job,
+                name=name,
+                label=_label(name, cron_job, decision, alone=shared[name] == 1),
+                dated=all(_metadata(given.sources[it][0].value).get("creationTimestamp") for it in decision.standings),
+                decision=decision,
+                conflicts=_rejections(decision, given),
+                manifest=manifest,
+                changes=_changes(body) if write and write.action is Action.UPDATE else (),
+                next_run=next_run,
+            )
+        )
+    return planned
+
+
+def _name(decision: Reconciliation) -> str | None:
+    if decision.repository is not None:
+        return decision.repository.secret_name
+    return decision.current.secret_name if decision.current else None
+
+
+def _label(name: str | None, cron_job: str, decision: Reconciliation, *, alone: bool) -> str:
+    """Return a name that tells a repository from those with a Secret of the same name: by its CA, if that is known."""
+    if name is None or alone:
+        return name or cron_job
+    if decision.repository is None:
+        return f"{name} ({cron_job.removeprefix(CRON_JOB_PREFIX)})"
+    ca = decision.repository.custom_ca
+    parts = [part for part in (ca.secret_name, ca.config_map_name, ca.key) if part]
+    return f"{name} ({' '.join(['CA', *parts]) if parts else 'no CA'})"
+
+
+def _rejections(decision: Reconciliation, given: _Input) -> Sequence[Rejection]:
+    opened = set(decision.opened)
+    found = []
+    for record in decision.desired.conflicts if decision.desired else ():
+        documents = given.sources.get(record.source)
+        place = documents[0].place.at("spec.kopia.maintenanceCronJob.schedule") if documents else None
+        found.append(Rejection(record, place, record in opened))
+    return found
+
+
+@lru_cache(maxsize=1024)  # many repositories have the same schedule
+def _next_run(schedule: Schedule, zone: tzinfo, now: datetime) -> datetime | str:
+    return next(iter(schedule.next_runs(now, 1, tz=zone)), NEVER)
+
+
+def _changes(patch: Mapping[str, Any]) -> Sequence[str]:
+    """Return in words what a patch changes. Labels follow from the rest, and count where they are alone."""
+    annotations = patch.get("metadata", {}).get("annotations", {})
+    words = {OWNER_KEY: "owner", CLAIMS_ANNOTATION: "claims", CONFLICT_ANNOTATION: "conflict"}
+    changes = [word for key, word in words.items() if key in annotations]
+    return ["schedule", *changes] if "spec" in patch else changes or ["labels"]
