@@ -1,7 +1,5 @@
 """What can somebody do about a conflict, and what else in a plan deserves a look before a merge?"""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from shlex import quote
@@ -45,9 +43,9 @@ def advise(report: Report, policy: Policy, operator_namespace: str) -> Advice:
 def ways_out(schedule: str) -> dict[str, str]:
     """Return what its tenant can do to end a conflict with *schedule*, one of these."""
     return {
-        "agree": f"set spec.kopia.maintenanceCronJob.schedule to {schedule}, or leave maintenanceCronJob out",
-        "disable": "set spec.kopia.maintenanceCronJob.enabled to false: maintenance goes on for the other sources",
-        "ownRepository": "name another Secret in spec.kopia.repository: another repository has another schedule",
+        "agree": f"ask for {schedule} in spec.kopia.maintenanceCronJob, or leave that out",
+        "disable": "set spec.kopia.maintenanceCronJob.enabled to false",
+        "ownRepository": "use another repository: name another Secret in spec.kopia.repository",
     }
 
 

@@ -1,7 +1,5 @@
 """What does Kubernetes make of a schedule's text, said in plain words?"""
 
-from __future__ import annotations
-
 from datetime import datetime, timedelta, tzinfo
 
 from .._errors import InvalidSchedule
@@ -9,7 +7,7 @@ from .._schedule import Schedule
 from ._text import count, printable, spelt
 
 
-_UNITS = {"day": timedelta(days=1), "hour": timedelta(hours=1), "minute": timedelta(minutes=1)}
+_UNITS = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 
 
 def explain(text: str, *, now: datetime, tz: tzinfo, runs: int) -> tuple[str, bool]:
@@ -44,11 +42,13 @@ def _meaning(schedule: Schedule) -> str:
 
 
 def _spelt(interval: timedelta) -> str:
-    """Return an interval in the largest unit that it is a multiple of."""
+    """Return an interval as people say it: up to two hours in minutes."""
+    left, parts = interval // timedelta(seconds=1), []
     for name, unit in _UNITS.items():
-        if not interval % unit:
-            return count(interval // unit, name)
-    return count(interval // timedelta(seconds=1), "second")
+        number = left // unit if unit < 3_600 or interval > timedelta(hours=2) else 0
+        parts += [count(number, name)] * bool(number)
+        left -= number * unit
+    return " ".join(parts)
 
 
 def _refusal(error: InvalidSchedule) -> str:

@@ -1,7 +1,5 @@
 """What deserves a look in one object, although it can be read?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timezone, tzinfo
 from difflib import get_close_matches

@@ -4,8 +4,6 @@ Which objects are in the input? Files, folders and standard input, YAML and JSON
 What cannot be read becomes a ``Problem``, in its place among the documents, and hides no other.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import re
@@ -18,7 +16,7 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from .._errors import InvalidManifest, KopiaMaintError, shown
+from .._errors import InvalidManifest, joined, shown
 from .._objects import MAX_DEPTH, is_deep
 
 STANDARD_INPUT = "-"
@@ -26,13 +24,12 @@ STANDARD_INPUT = "-"
 _SUFFIXES = (".yaml", ".yml", ".json")
 # Every object that concerns us holds one of these words. GitOps folders hold much else, Helm templates included.
 _WORDS = ("ReplicationSource", "kopia-maintenance", "KopiaMaintenance")
-# In these, and in lists, Kubernetes accepts no key that is not a string.
-_KINDS = ("ReplicationSource", "CronJob", "")
+_KINDS = ("ReplicationSource", "CronJob", "")  # in these, and in lists of them, no key may be anything but a string
 _MAX_NESTED_LISTS = 10
 _MAX_LOOKED_UP = 2**20
 
 _CONTENT = re.compile(r"^(?!(?:---)?[ \t\r]*(?:#|$)|%)", re.MULTILINE)
-_SPACE = " \t\r\n"
+_SPACE = re.compile(r"[ \t\r\n]*")
 
 
 @frozen
@@ -56,16 +53,17 @@ class Place:
 
     def __str__(self) -> str:
         parts = ["standard input" if self.file == STANDARD_INPUT else self.file]
-        if self.document:
-            parts.append(f"document {self.document}")
-        if self.line:
-            parts.append(f"line {self.line}")
+        parts += [f"document {self.document}"] * bool(self.document) + [f"line {self.line}"] * bool(self.line)
         return ", ".join(parts)
 
-    def at(self, path: str) -> Place:
+    @property
+    def in_file(self) -> tuple[str, int] | None:
+        """File and line, where they can be looked up."""
+        return None if self.file == STANDARD_INPUT or not self.line else (self.file, self.line)
+
+    def at(self, path: str) -> "Place":
         """Return the place of a field of the object that is here; its line is that of what is nearest above it."""
-        separator = "." if self.path and path and not path.startswith("[") else ""
-        path = nearest = f"{self.path}{separator}{path}"
+        path = nearest = joined(self.path, path) if path else self.path
         line = self.line
         # Nobody looks up a line of standard input, and long lists of a cluster are not worth the time.
         if self.file != STANDARD_INPUT and len(self.text) <= _MAX_LOOKED_UP:
@@ -80,10 +78,10 @@ class Place:
 def _lines(text: str) -> dict[str, int]:
     from . import _yaml  # late: where nothing is wrong, JSON does without
 
-    found: dict[str, int] = {}
+    lines: dict[str, int] = {}
     with suppress(_yaml.InvalidYaml):
-        _yaml.read(text.replace("\t", " "), found)  # JSON may be indented with tabs; lines stay where they are
-    return found
+        _yaml.read(text.replace("\t", " "), lines)  # JSON may be indented with tabs; lines stay where they are
+    return lines
 
 
 @frozen
@@ -108,10 +106,7 @@ class Problem:
 def documents(paths: Iterable[str]) -> Iterator[Document | Problem]:
     """Read files, folders (recursively, sorted) and, for ``-``, standard input."""
     for path in paths:
-        if path != STANDARD_INPUT and os.path.isdir(path):
-            yield from _folder(path)
-        else:
-            yield from _file(path)
+        yield from _folder(path) if path != STANDARD_INPUT and os.path.isdir(path) else _file(path)
 
 
 def _folder(root: str) -> Iterator[Document | Problem]:
@@ -150,33 +145,26 @@ def _file(path: str, *, scanned: bool = False) -> Iterator[Document | Problem]:
         for line, text, value in _values(part, is_json=path.lower().endswith(".json")):
             number += 1
             place = Place(path, number, first_line + line, text=text)
-            if isinstance(value, KopiaMaintError):
+            if isinstance(value, InvalidManifest):
                 yield Problem(place, value.message)
             else:
                 yield from _objects(place, value)
 
 
 def _read(path: str) -> str:
-    if path != STANDARD_INPUT:
-        data = Path(path).read_bytes()
-    elif sys.stdin is None:
+    if path == STANDARD_INPUT and sys.stdin is None:
         raise OSError("is closed")
-    else:
-        data = sys.stdin.buffer.read()
+    data = sys.stdin.buffer.read() if path == STANDARD_INPUT else Path(path).read_bytes()
     return data.decode("utf-8-sig")
 
 
 def _parts(text: str) -> Iterator[tuple[int, str]]:
     """Split *text* at the lines that begin with ``---``, and yield each part with the number of its first line."""
-    start, line, found = 0, 1, -1
-    while start < len(text):
-        found = text.find("\n---", found + 1)
-        end = found + 1 or len(text)
-        if found < 0 or text[end + 3 : end + 4] in ("", " ", "\t", "\r", "\n"):
-            part = text[start:end]
-            yield line, part
-            line += part.count("\n")
-            start = end
+    start, line = 0, 1
+    for marker in re.finditer(r"\n(?=---(?:[ \t\r\n]|\Z))|\Z", text):
+        part = text[start : marker.end()]
+        yield line, part
+        line, start = line + part.count("\n"), marker.end()
 
 
 def _values(part: str, *, is_json: bool) -> Iterator[tuple[int, str, Any]]:
@@ -184,18 +172,17 @@ def _values(part: str, *, is_json: bool) -> Iterator[tuple[int, str, Any]]:
     content = _CONTENT.search(part)
     if content is None:
         return
-    position = _skip_space(part, 3 if part.startswith("---") else 0)
+    position = start = _skip_space(part, 3 if part.startswith("---") else 0)
     if is_json or part[position] in "{[":
-        line = part.count("\n", 0, position)
-        start = position
+        line = part.count("\n", 0, start)
         try:
             while position < len(part):
                 value, end = json.JSONDecoder().raw_decode(part, position)
                 # Nobody looks up a line in what is that long, and a copy of it would be.
-                yield line, part[position:end] if end - position <= _MAX_LOOKED_UP else "", value
-                line += part.count("\n", position, end)
-                position = _skip_space(part, end)
-                line += part.count("\n", end, position)
+                text = part[position:end] if end - position <= _MAX_LOOKED_UP else ""
+                yield line, text, value
+                end = _skip_space(part, end)
+                line, position = line + part.count("\n", position, end), end
             return
         except (ValueError, RecursionError) as error:
             if is_json or position > start:
@@ -219,9 +206,8 @@ def _values(part: str, *, is_json: bool) -> Iterator[tuple[int, str, Any]]:
 
 
 def _skip_space(text: str, position: int) -> int:
-    while position < len(text) and text[position] in _SPACE:
-        position += 1
-    return position
+    found = _SPACE.match(text, position)
+    return found.end() if found else position
 
 
 def _objects(
@@ -235,22 +221,18 @@ def _objects(
         return
     if inherited and "kind" not in value:
         value = {**inherited, **value}
-    kind = value.get("kind")
+    kind, items = value.get("kind"), value.get("items")
     if not isinstance(kind, str) or not kind.endswith("List") or "items" not in value:
         if kind == "CronJob" and is_deep(value):
             yield Problem(place.at(""), f"nests more than {MAX_DEPTH} deep")
         else:
             yield Document(place, value)
-        return
-    items = value["items"]
-    if items is None:
-        return
-    if not isinstance(items, list):
+    elif items is not None and not isinstance(items, list):
         yield Problem(place.at("items"), f"must be a list, not {shown(items)}")
     elif nested == _MAX_NESTED_LISTS:
         yield Problem(place.at("items"), f"lists are nested more than {_MAX_NESTED_LISTS} deep")
     else:
         inherited = {"kind": kind[:-4], "apiVersion": value.get("apiVersion")} if kind != "List" else None
-        path = f"{place.path}.items" if place.path else "items"
-        for index, item in enumerate(items):
-            yield from _objects(evolve(place, path=f"{path}[{index}]"), item, inherited, nested + 1)
+        for index, item in enumerate(items or ()):
+            path = f"{joined(place.path, 'items')}[{index}]"
+            yield from _objects(evolve(place, path=path), item, inherited, nested + 1)

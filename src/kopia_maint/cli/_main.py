@@ -5,8 +5,6 @@ What does ``kopia-maint`` offer, and with which exit status does it end?
 to standard output, what there is to say about the input to standard error.
 """
 
-from __future__ import annotations
-
 import gc
 import os
 import sys
@@ -308,7 +306,7 @@ def _with_progress(found: Iterable[T], doing: str) -> Iterator[T]:
 
 def _write(text: str, *, to_stderr: bool = False) -> None:
     try:
-        click.echo(text, nl=False, err=to_stderr)
+        click.echo(text, nl=False, err=to_stderr, color=False if os.environ.get("NO_COLOR") else None)
     except UnicodeEncodeError:  # where not even "─" can be written
         _write(text.encode("ascii", "backslashreplace").decode(), to_stderr=to_stderr)
     except BrokenPipeError:

@@ -5,10 +5,8 @@ The plan itself is :func:`kopia_maint.plan_manifests`; here objects are given th
 places, and the plan's errors and conflicts find theirs again.
 """
 
-from __future__ import annotations
-
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from itertools import chain
@@ -25,12 +23,12 @@ from .._manifest import (
     MAINTENANCE_LABEL,
     OWNER_KEY,
     hash_from,
+    manifest_from_state,
     request_from_manifest,
     source_named,
     state_from_manifest,
 )
 from .._model import CRON_JOB_PREFIX, Conflict, CronJobState, SourceRef
-from .._objects import merge_patch
 from .._plan import Plan, plan_manifests
 from .._policy import Policy
 from .._schedule import Schedule
@@ -38,14 +36,15 @@ from ._lint import Note, embeds_source, ignored, misspelt, zone_of
 from ._load import Document, Place, Problem
 from ._text import count, some
 
-SUSPENDED, NEVER = "suspended", "never fires"
+SUSPENDED, NEVER_FIRES = "suspended", "never fires"
 
 _AS_IT_IS = "; this CronJob stays as it is, and its repository, with all who use it, is left out of the plan"
+_WORDS = {OWNER_KEY: "owner", CLAIMS_ANNOTATION: "claims", CONFLICT_ANNOTATION: "conflict"}
 
 
 @frozen
 class Rejection:
-    """A conflict: the library's record, the place where its source asks, if there is one, and whether it is new."""
+    """The library's record of a conflict, where its source asks, if that was read, and whether no record was before."""
 
     record: Conflict
     place: Place | None
@@ -63,7 +62,7 @@ class PlannedRepository:
         label: What people call it, and no other.
         dated: Whether the creation time of all its sources is known.
         decision: The library's decision.
-        conflicts: Of each source that is rejected.
+        conflicts: One for each source that is rejected.
         manifest: The CronJob as it should be; None: there should be none.
         changes: What a write would change on the CronJob that is there.
         next_run: When it runs next, in its time zone, or why it does not.
@@ -105,7 +104,7 @@ class Report:
         complete: Whether every object in the input could be read and named.
         repositories: What becomes of each repository, sorted by name.
         problems: What could not be read or cannot be written, and where.
-        notes: What deserves a look in single objects.
+        notes: What deserves a look in the input.
     """
 
     plan: Plan
@@ -148,7 +147,7 @@ def report_on(
         policy=policy,
     )
     problems = [*given.problems, *(_located(error, given, plan) for error in plan.errors)]
-    repositories = _planned(given, plan, template, now, problems.append)
+    repositories = list(_planned(given, plan, template, now, problems))
     return Report(plan, given.complete, repositories, problems, [*given.notes, *_linted(given, plan)])
 
 
@@ -172,19 +171,18 @@ class _Input:
             self.problems.append(found)
             self.complete = False
             return
-        value = found.value
-        kind = value.get("kind")
+        kind = found.value.get("kind")
         if kind == "ReplicationSource":
             self._add_source(found)
         elif kind == "CronJob":
             self._add_cron_job(found)
-        elif kind == "KopiaMaintenance" and str(value.get("apiVersion")).startswith(f"{GROUP}/"):
+        elif kind == "KopiaMaintenance" and str(found.value.get("apiVersion")).startswith(f"{GROUP}/"):
             message = (
                 "a KopiaMaintenance is passed over: releases of VolSync's fork that have it do maintenance by it alone,"
                 " and delete CronJobs such as those planned here; do not run both"
             )
             self.notes.append(Note("kopia-maintenance", message, place=found.place.at("kind")))
-        elif embeds_source(value):
+        elif embeds_source(found.value):
             message = (
                 "a ReplicationSource inside another object, such as a chart's values or a ResourceSet, is passed over:"
                 " give the rendered manifests"
@@ -193,19 +191,19 @@ class _Input:
 
     def _add_source(self, found: Document) -> None:
         value, spec = found.value, found.value.get("spec")
-        if value.get("apiVersion") == f"{GROUP}/v1alpha1" and isinstance(spec, dict) and spec.get("kopia") is None:
+        known = value.get("apiVersion") in (None, f"{GROUP}/v1alpha1")
+        if known and isinstance(spec, dict) and spec.get("kopia") is None:
             return
         nameless = not _metadata(value).get("namespace")
         if nameless and self.default_namespace:
-            found = Document(found.place, _in_namespace(value, self.default_namespace))
-        source = source_named(found.value)
+            value = _in_namespace(value, self.default_namespace)
+        source = source_named(value)
         if source is not None:
-            self.sources.setdefault(source, []).append(found)
+            self.sources.setdefault(source, []).append(Document(found.place, value))
             return
         try:
             # What else is wrong is said first: to state a namespace for what was not rendered would not help.
-            request = request_from_manifest(_in_namespace(value, "default") if nameless else value)
-            if request is not None:
+            if request_from_manifest(_in_namespace(value, "default") if nameless else value) is not None:
                 message = "is missing (--default-namespace states one for all sources without)"
                 raise InvalidManifest(message, path="metadata.namespace")
         except KopiaMaintError as error:
@@ -238,11 +236,6 @@ def _deletable(cron_job: dict[str, Any]) -> dict[str, Any]:
     return {**cron_job, "metadata": {"uid": "unknown", "resourceVersion": "unknown", **_metadata(cron_job)}}
 
 
-def _unconditional(patch: Mapping[str, Any]) -> Mapping[str, Any]:
-    metadata = {key: value for key, value in patch.get("metadata", {}).items() if key != "resourceVersion"}
-    return {**patch, "metadata": metadata}
-
-
 def _located(error: KopiaMaintError, given: _Input, plan: Plan) -> Problem:
     """Say where an object is that the plan complains about, and what follows for those who use it."""
     read: Callable[[Mapping[str, Any]], object]
@@ -250,18 +243,17 @@ def _located(error: KopiaMaintError, given: _Input, plan: Plan) -> Problem:
         documents, read = given.sources[error.source], request_from_manifest
         message, consequence = f"{error.source}: {error.message}", ""
     else:
-        name = next((name for name, it in plan.withheld.items() if it is error), None)
-        documents, read = given.cron_jobs.get(name or "", []), state_from_manifest
-        message, consequence = error.message, _AS_IT_IS if documents else ""
-    faulty = next((it for it in documents if _fails(read, it.value, error)), None)
-    if faulty is None and len(documents) > 1:
-        faulty = documents[-1]
+        name = next((name for name, it in plan.withheld.items() if it is error), "")
+        documents, read = given.cron_jobs.get(name, []), state_from_manifest
+        message, consequence = error.message, _AS_IT_IS * bool(documents)
+    if not documents:
+        documents = [Document(Place("new CronJob"), {})]
+    faulty = [it for it in documents if _fails(read, it.value, error)]
+    if not faulty and documents[1:]:
         message += f", first in {documents[0].place}"
-    if faulty is None:
-        faulty = documents[0] if documents else Document(Place("new CronJob"), {})
     if error.path == "spec.kopia.repository" and error.message == "is missing":
         message += " (a patch? give the rendered manifests)"
-    return Problem(faulty.place.at(error.path), message + consequence)
+    return Problem((*faulty, documents[-1])[0].place.at(error.path), message + consequence)
 
 
 def _fails(read: Callable[[Mapping[str, Any]], object], value: Mapping[str, Any], error: KopiaMaintError) -> bool:
@@ -272,7 +264,7 @@ def _fails(read: Callable[[Mapping[str, Any]], object], value: Mapping[str, Any]
     return False
 
 
-def _linted(given: _Input, plan: Plan) -> Iterable[Note]:
+def _linted(given: _Input, plan: Plan) -> Iterator[Note]:
     undecided = []
     for source, documents in given.sources.items():
         if source in plan.standings and source not in plan.unreadable:
@@ -281,61 +273,55 @@ def _linted(given: _Input, plan: Plan) -> Iterable[Note]:
                 yield Note("unknown-field", f"{source}: {message}", place=place.at(path))
             undecided += [f"{source} ({name})" for name in ignored(kopia)]
     if undecided:
-        message = (
-            "nobody decides about these fields of maintenanceCronJob, and they have no effect: an administrator sets"
-            f" them on the CronJob: {some(undecided)}"
-        )
-        yield Note("ignored-field", message)
+        message = "nobody reads these fields of maintenanceCronJob: an administrator sets them on the CronJob"
+        yield Note("ignored-field", f"{message}: {some(undecided)}")
     if given.elsewhere:
         message = (
             f"{count(len(given.elsewhere), 'maintenance CronJob')} outside namespace {given.operator_namespace} passed"
-            f" over, such as in {given.elsewhere[0]}; is --operator-namespace right?"
+            f" over, such as in {min(given.elsewhere)}; is --operator-namespace right?"
         )
         yield Note("elsewhere", message)
     if given.others:
         message = (
             f"{count(len(given.others), 'CronJob')} of KopiaMaintenance passed over, such as {min(given.others)}:"
-            " a repository that it maintains as well is maintained twice"
+            " a repository that is planned here, too, is maintained twice"
         )
         yield Note("kopia-maintenance", message)
 
 
 def _planned(
-    given: _Input, plan: Plan, template: Document, now: datetime, complain: Callable[[Problem], None]
-) -> Sequence[PlannedRepository]:
+    given: _Input, plan: Plan, template: Document, now: datetime, problems: list[Problem]
+) -> Iterator[PlannedRepository]:
+    """Yield what becomes of each repository, and add to *problems* what is wrong with time zones."""
     writes = {write.name: write for write in plan.writes}
     names = {cron_job: _name(decision) for cron_job, decision in plan.decisions.items()}
-    shared = Counter(names.values())
-    planned = []
+    namesakes = Counter(names.values())
     for cron_job, name in sorted(names.items(), key=lambda item: (item[1] is None, item[1] or "", item[0])):
         decision, write = plan.decisions[cron_job], writes.get(cron_job)
         base = given.cron_jobs.get(cron_job, [template])[0]
-        body = write.body if write else {}
-        manifest: Mapping[str, Any] | None = None
+        manifest = write.body if write else None
+        if decision.current is not None:
+            manifest = manifest_from_state(decision.desired, base.value) if decision.desired else None
         next_run: datetime | str = ""
         if decision.desired is not None:
-            manifest = merge_patch(base.value, _unconditional(body)) if decision.current else body
             try:
                 next_run = _next_run(decision.desired.schedule, zone_of(base.value), now)
             except InvalidManifest as error:
-                complain(Problem(base.place.at(error.path), error.message))
+                problems.append(Problem(base.place.at(error.path), error.message))
                 next_run = "unknown time zone"
             if (base.value.get("spec") or {}).get("suspend") is True:
                 next_run = SUSPENDED
-        planned.append(
-            PlannedRepository(
-                cron_job_name=cron_job,
-                name=name,
-                label=_label(name, cron_job, decision, alone=shared[name] == 1),
-                dated=all(_metadata(given.sources[it][0].value).get("creationTimestamp") for it in decision.standings),
-                decision=decision,
-                conflicts=_rejections(decision, given),
-                manifest=manifest,
-                changes=_changes(body) if write and write.action is Action.UPDATE else (),
-                next_run=next_run,
-            )
+        yield PlannedRepository(
+            cron_job_name=cron_job,
+            name=name,
+            label=_label(name, cron_job, decision) if namesakes[name] > 1 else name or cron_job,
+            dated=all(_metadata(given.sources[it][0].value).get("creationTimestamp") for it in decision.standings),
+            decision=decision,
+            conflicts=_rejections(decision, given),
+            manifest=manifest,
+            changes=_changes(write.body) if write and write.action is Action.UPDATE else (),
+            next_run=next_run,
         )
-    return planned
 
 
 def _name(decision: Reconciliation) -> str | None:
@@ -344,15 +330,16 @@ def _name(decision: Reconciliation) -> str | None:
     return decision.current.secret_name if decision.current else None
 
 
-def _label(name: str | None, cron_job: str, decision: Reconciliation, *, alone: bool) -> str:
+def _label(name: str | None, cron_job: str, decision: Reconciliation) -> str:
     """Return a name that tells a repository from those with a Secret of the same name: by its CA, if that is known."""
-    if name is None or alone:
-        return name or cron_job
+    if name is None:
+        return cron_job
     if decision.repository is None:
         return f"{name} ({cron_job.removeprefix(CRON_JOB_PREFIX)})"
     ca = decision.repository.custom_ca
-    parts = [part for part in (ca.secret_name, ca.config_map_name, ca.key) if part]
-    return f"{name} ({' '.join(['CA', *parts]) if parts else 'no CA'})"
+    return f"{name} ({' '.join(['CA', *filter(None, (ca.secret_name, ca.config_map_name, ca.key))])})".replace(
+        "(CA)", "(no CA)"
+    )
 
 
 def _rejections(decision: Reconciliation, given: _Input) -> Sequence[Rejection]:
@@ -367,12 +354,11 @@ def _rejections(decision: Reconciliation, given: _Input) -> Sequence[Rejection]:
 
 @lru_cache(maxsize=1024)  # many repositories have the same schedule
 def _next_run(schedule: Schedule, zone: tzinfo, now: datetime) -> datetime | str:
-    return next(iter(schedule.next_runs(now, 1, tz=zone)), NEVER)
+    return next(iter(schedule.next_runs(now, 1, tz=zone)), NEVER_FIRES)
 
 
 def _changes(patch: Mapping[str, Any]) -> Sequence[str]:
     """Return in words what a patch changes. Labels follow from the rest, and count where they are alone."""
-    annotations = patch.get("metadata", {}).get("annotations", {})
-    words = {OWNER_KEY: "owner", CLAIMS_ANNOTATION: "claims", CONFLICT_ANNOTATION: "conflict"}
-    changes = [word for key, word in words.items() if key in annotations]
-    return ["schedule", *changes] if "spec" in patch else changes or ["labels"]
+    changes = ["schedule"] * ("spec" in patch)
+    changes += [word for key, word in _WORDS.items() if key in patch.get("metadata", {}).get("annotations", {})]
+    return changes or ["labels"]

@@ -1,7 +1,5 @@
 """How is a plan shown? As lines for people, as JSON for programs, as annotations for the checks of a pull request."""
 
-from __future__ import annotations
-
 import json
 import os.path
 import re
@@ -14,7 +12,7 @@ from click import style
 
 from .._model import format_time
 from ._advice import Advice, ways_out
-from ._load import STANDARD_INPUT, Place
+from ._load import Place
 from ._report import PlannedRepository, Rejection, Report
 from ._text import count, printable, some, spelt
 
@@ -90,9 +88,8 @@ def _timestamp(run: datetime) -> str:
 
 
 def _file(place: Place | None) -> dict[str, Any]:
-    """Return file and line, where they can be looked up."""
-    known = place is not None and place.line > 0 and place.file != STANDARD_INPUT
-    return {"file": place.file if known and place else None, "line": place.line if known and place else None}
+    file, line = (place.in_file if place else None) or (None, None)
+    return {"file": file, "line": line}
 
 
 def as_yaml(report: Report) -> str:
@@ -129,10 +126,10 @@ def as_github(report: Report, advice: Advice, *, quiet: bool) -> str:
 
 def _command(level: str, title: str, message: str, place: Place | None) -> str:
     properties = f"title={_escaped(title)}"
-    where = _file(place)
-    if where["file"] is not None:
-        file = _escaped(os.path.normpath(where["file"])).replace(":", "%3A").replace(",", "%2C")
-        properties = f"file={file},line={where['line']},{properties}"
+    if place is not None and place.in_file:
+        file, line = place.in_file
+        file = _escaped(os.path.normpath(file)).replace(":", "%3A").replace(",", "%2C")
+        properties = f"file={file},line={line},{properties}"
     elif place is not None:
         message = f"{place}: {message}"
     return f"::{level} {properties}::{_escaped(message)}\n"
@@ -153,9 +150,9 @@ def as_table(report: Report, advice: Advice, width: int, *, quiet: bool) -> str:
         if it.conflicts or not quiet:
             lines += _paragraph(it.label, f": {', '.join(_facts(it))}", width, bold=True)
         for rejection in it.conflicts:
-            facts, where = [_asks(rejection), *["new"] * rejection.new], _file(rejection.place)
-            if where["file"] is not None:
-                facts.append(printable(f"{where['file']}:{where['line']}").replace(" ", _NBSP))
+            facts = [_asks(rejection), *["new"] * rejection.new]
+            if rejection.place is not None and rejection.place.in_file:
+                facts.append(printable("{}:{}".format(*rejection.place.in_file)).replace(" ", _NBSP))
             lines += _paragraph("  conflict", f": {', '.join(facts)}", width, fg="red")
     if not quiet:
         ends = list(_ways_out(report, advice, width))

@@ -1,7 +1,5 @@
 """How is text shown that others wrote? Whole, on one line, and so that neither a terminal nor a CI log obeys it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable
 

@@ -2,11 +2,9 @@
 What does one YAML document hold, and how is one written? PyYAML, made safe and made to agree with Kubernetes.
 
 PyYAML's C loader ends the process on deep nesting, and aliases multiply. Values are
-therefore built from the events of a document, which cost constant stack; PyYAML
-resolves the scalars. That is faster than its own loader, too.
+therefore built from the events of a document, which cost constant stack, and PyYAML
+only says what each scalar is. That is faster than its own loader, too.
 """
-
-from __future__ import annotations
 
 import re
 from functools import lru_cache
@@ -20,13 +18,7 @@ from .._objects import MAX_DEPTH
 # Aliases may make a document this much larger than it is written, in nodes.
 _GROWTH, _ALLOWANCE = 10, 10_000
 _TAG = "tag:yaml.org,2002:"
-_MERGE, _NONE = object(), object()
-_STARTS = {
-    yaml.MappingStartEvent: (None, "!", _TAG + "map"),
-    yaml.SequenceStartEvent: (None, "!", _TAG + "seq"),
-}
-_ENDS = (yaml.MappingEndEvent, yaml.SequenceEndEvent)
-
+_MERGE, _NO_KEY = object(), object()
 _EVENTS: Any = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 
 
@@ -43,32 +35,9 @@ _SCALARS: Any = _Scalars("")
 
 
 class InvalidYaml(InvalidManifest):
-    """
-    A document that is not YAML, or YAML that is refused.
-
-    Attributes:
-        line: The line of the fault, counted from 0; None: unknown.
-    """
+    """A document that is not YAML, or YAML that is refused; ``line`` is that of the fault, from 0, None: unknown."""
 
     line: int | None = None
-
-
-class _Open:
-    """A collection whose end is still to come: what it holds so far, aliases followed, and where it is."""
-
-    __slots__ = ("anchor", "key", "merged", "path", "size", "value")
-
-    def __init__(self, value: Any, anchor: str | None = None, path: str = "") -> None:
-        self.value, self.anchor, self.path = value, anchor, path
-        self.key: Any = _NONE  # the last one of a mapping, while it has no value
-        self.merged: Any = None
-        self.size = 1
-
-    def member(self) -> str:
-        """Return the path of the next member."""
-        if self.key is _NONE:
-            return f"{self.path}[{len(self.value)}]"
-        return f"{self.path}[{self.key}]" if "/" in str(self.key) else f"{self.path}.{self.key}".removeprefix(".")
 
 
 def read(text: str, lines: dict[str, int] | None = None) -> tuple[Any, InvalidYaml | None]:
@@ -80,19 +49,28 @@ def read(text: str, lines: dict[str, int] | None = None) -> tuple[Any, InvalidYa
         lines: Filled with the line, from 0, where each field begins, by its path.
 
     Returns:
-        The value; and the fault that Kubernetes objects must not have and others may: a key that is no string.
+        The value; and a fault that only Kubernetes objects must not have: a key that is no string.
 
     Raises:
         InvalidYaml: The text is not one YAML document, nests too deeply, grows too much, or has a key twice.
     """
+    reader = _Reader(lines)
     try:
-        return _read(text, lines)
+        next_event = _EVENTS(text).get_event
+        while type(event := next_event()) is not yaml.StreamEndEvent:
+            if take := _TAKE.get(type(event)):
+                take(reader, event)
     except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
         message = ", ".join(part for part in (error.context, error.problem) if part)
-        raise _fault(f"is not YAML: {message}", mark) from None
+        raise _fault(f"is not YAML: {message}", error.problem_mark or error.context_mark) from None
     except yaml.YAMLError as error:
         raise _fault(f"is not YAML: {getattr(error, 'reason', None) or error}", None) from None
+    except (ValueError, LookupError, AttributeError) as error:  # how PyYAML takes "!!int x", and 5,000 digits
+        if isinstance(error, InvalidYaml):
+            raise
+        mark = event.start_mark
+        raise _fault(f"is not YAML: a value does not fit its type ({shown(str(error))})", mark) from None
+    return (reader.document.value or [None])[0], reader.odd
 
 
 def _fault(message: str, mark: Any) -> InvalidYaml:
@@ -101,106 +79,129 @@ def _fault(message: str, mark: Any) -> InvalidYaml:
     return error
 
 
-def _read(text: str, lines: dict[str, int] | None) -> tuple[Any, InvalidYaml | None]:
-    next_event = _EVENTS(text).get_event
-    anchors: dict[str, _Open | None] = {}  # None: not complete yet
-    document = _Open([])
-    path = [document]
-    nodes = 0
-    odd: InvalidYaml | None = None
-    while (kind := type(event := next_event())) is not yaml.StreamEndEvent:
-        parent, size, anchor = path[-1], 1, None
-        if kind is yaml.ScalarEvent:
-            value, anchor = _scalar(event), event.anchor
-        elif kind in _STARTS:
-            if event.tag not in _STARTS[kind]:
-                raise _fault(f"is not YAML: the tag {shown(event.tag)} is not known", event.start_mark)
-            if len(path) > MAX_DEPTH:
-                raise _fault(f"nests more than {MAX_DEPTH} deep", event.start_mark)
-            where = ""
-            if lines is not None and parent is not document:
-                lines.setdefault(where := parent.member(), event.start_mark.line)
-            path.append(_Open({} if kind is yaml.MappingStartEvent else [], event.anchor, where))
-            if event.anchor:
-                anchors[event.anchor] = None
-            nodes += 1
-            continue
-        elif kind in _ENDS:
-            ended = path.pop()
-            parent, value, size, anchor = path[-1], ended.value, ended.size, ended.anchor
-            if ended.merged is not None:
-                _merge(value, ended.merged, event)
-        elif kind is yaml.AliasEvent:
-            known = anchors.get(event.anchor, document)
-            if known is document:
-                raise _fault(f"is not YAML: the alias {shown(event.anchor)} is not defined", event.start_mark)
-            if known is None:
-                raise _fault(f"the alias {shown(event.anchor)} contains itself", event.start_mark)
-            value, size = known.value, known.size
-        elif kind is yaml.DocumentStartEvent and document.value:
+class _Open:
+    """A collection whose end is still to come: what it holds so far, how much, aliases followed, and where it is."""
+
+    __slots__ = ("anchor", "key", "merged", "path", "size", "value")
+
+    def __init__(self, value: Any, anchor: str | None = None, path: str = "") -> None:
+        self.value, self.anchor, self.path = value, anchor, path
+        self.key: Any = _NO_KEY  # of a mapping, while its value is still to come
+        self.merged: Any = []
+        self.size = 1
+
+    def member(self) -> str:
+        """Return the path of the next member."""
+        if self.key is _NO_KEY:
+            return f"{self.path}[{len(self.value)}]"
+        return f"{self.path}[{self.key}]" if "/" in str(self.key) else f"{self.path}.{self.key}".removeprefix(".")
+
+
+class _Reader:
+    """Takes the events of one document, and builds its value."""
+
+    def __init__(self, lines: dict[str, int] | None) -> None:
+        self.lines = lines
+        self.odd: InvalidYaml | None = None
+        self.document = _Open([])
+        self._open = [self.document]
+        self._anchors: dict[str, tuple[Any, int] | None] = {}  # value and size; None: not complete yet
+        self._nodes = 0
+
+    def scalar(self, event: Any) -> None:
+        self._nodes += 1
+        self._add(event, _scalar(event), 1, event.anchor)
+
+    def start(self, event: Any) -> None:
+        value: Any = {} if type(event) is yaml.MappingStartEvent else []
+        if event.tag not in (None, "!", _TAG + ("map" if value == {} else "seq")):
+            raise _fault(f"is not YAML: the tag {shown(event.tag)} is not known", event.start_mark)
+        if len(self._open) > MAX_DEPTH:
+            raise _fault(f"nests more than {MAX_DEPTH} deep", event.start_mark)
+        self._nodes += 1
+        if event.anchor:
+            self._anchors[event.anchor] = None
+        parent, path = self._open[-1], ""
+        if self.lines is not None and parent is not self.document:
+            self.lines.setdefault(path := parent.member(), event.start_mark.line)
+        self._open.append(_Open(value, event.anchor, path))
+
+    def end(self, event: Any) -> None:
+        ended = self._open.pop()
+        for merged in ended.merged:
+            if not isinstance(merged, dict):
+                raise _fault("is not YAML: a merge key names something else than mappings", event.start_mark)
+            ended.value.update({key: value for key, value in merged.items() if key not in ended.value})
+        self._add(event, ended.value, ended.size, ended.anchor)
+
+    def alias(self, event: Any) -> None:
+        if event.anchor not in self._anchors:
+            raise _fault(f"is not YAML: the alias {shown(event.anchor)} is not defined", event.start_mark)
+        known = self._anchors[event.anchor]
+        if known is None:
+            raise _fault(f"the alias {shown(event.anchor)} contains itself", event.start_mark)
+        self._nodes += 1
+        self._add(event, *known, None)
+
+    def begin(self, event: Any) -> None:
+        if self.document.value:
             raise _fault("is not YAML: another document begins without '---'", event.start_mark)
-        else:
-            continue
-        nodes += kind not in _ENDS
+
+    def _add(self, event: Any, value: Any, size: int, anchor: str | None) -> None:
+        """Put a value, aliases followed, where it belongs; in a mapping, keys and values take turns."""
+        parent = self._open[-1]
         if anchor:
-            anchors[anchor] = known = _Open(value)
-            known.size = size
+            self._anchors[anchor] = value, size
         parent.size += size
-        if parent.size > _GROWTH * nodes + _ALLOWANCE:
+        if parent.size > _GROWTH * self._nodes + _ALLOWANCE:
             raise _fault("its aliases multiply: it would grow beyond all measure", event.start_mark)
-        held = parent.value
-        if type(held) is list:
-            if lines is not None and kind not in _ENDS and parent is not document:
-                lines[parent.member()] = event.start_mark.line
-            held.append("<<" if value is _MERGE else value)
-        elif parent.key is not _NONE:
-            if parent.key is _MERGE:
-                parent.merged = value
-            else:
-                held[parent.key] = "<<" if value is _MERGE else value
-            parent.key = _NONE
+        if type(parent.value) is list:
+            if self.lines is not None:
+                self.lines.setdefault(parent.member(), event.start_mark.line)
+            parent.value.append("<<" if value is _MERGE else value)
+        elif parent.key is _NO_KEY:
+            self._begin_member(event, parent, value)
         else:
-            if type(value) is not str and value is not _MERGE:
-                if isinstance(value, (dict, list)):
-                    raise _fault("is not YAML: a key must be a string, not a collection", event.start_mark)
-                odd = odd or _fault(f"the key {value!r} is not a string: quote it", event.start_mark)
-            if value in held:
-                raise _fault(f"the key {shown(value)} is there twice", event.start_mark)
-            parent.key = value
-            if lines is not None:
-                lines[parent.member()] = event.start_mark.line
-    return (document.value or [None])[0], odd
+            if parent.key is _MERGE:
+                parent.merged = value if isinstance(value, list) else [value]
+            else:
+                parent.value[parent.key] = "<<" if value is _MERGE else value
+            parent.key = _NO_KEY
+
+    def _begin_member(self, event: Any, parent: _Open, key: Any) -> None:
+        if isinstance(key, (dict, list)):
+            raise _fault("is not YAML: a key must not be a collection", event.start_mark)
+        if key in parent.value:
+            raise _fault(f"the key {shown(key)} is there twice", event.start_mark)
+        if type(key) is not str and key is not _MERGE:
+            self.odd = self.odd or _fault(f"the key {key!r} is not a string: quote it", event.start_mark)
+        parent.key = key
+        if self.lines is not None:
+            self.lines[parent.member()] = event.start_mark.line
 
 
-def _merge(into: dict[Any, Any], merged: Any, event: Any) -> None:
-    """Put in what a merge key names, one mapping or several, where it is not there already."""
-    for it in merged if isinstance(merged, list) else [merged]:
-        if not isinstance(it, dict):
-            raise _fault("is not YAML: what a merge key names must be a mapping", event.start_mark)
-        into.update({key: member for key, member in it.items() if key not in into})
+_TAKE: dict[type, Any] = {
+    yaml.ScalarEvent: _Reader.scalar,
+    yaml.MappingStartEvent: _Reader.start,
+    yaml.SequenceStartEvent: _Reader.start,
+    yaml.MappingEndEvent: _Reader.end,
+    yaml.SequenceEndEvent: _Reader.end,
+    yaml.AliasEvent: _Reader.alias,
+    yaml.DocumentStartEvent: _Reader.begin,
+}
 
 
 def _scalar(event: Any) -> Any:
-    """Return the value of a scalar."""
     if event.tag is None and event.implicit[0]:
-        try:
-            return _plain(event.value)
-        except ValueError as error:  # 5,000 digits
-            raise _fault(
-                f"is not YAML: a value does not fit its type ({shown(str(error))})", event.start_mark
-            ) from None
+        return _plain(event.value)
     if event.tag in (None, "!", _TAG + "str"):
         return event.value
-    node = yaml.ScalarNode(event.tag, event.value, event.start_mark, event.end_mark)
-    try:
-        return _SCALARS.construct_document(node)
-    except (ValueError, LookupError, AttributeError) as error:  # how PyYAML takes "!!int x"
-        raise _fault(f"is not YAML: a value does not fit its type ({shown(str(error))})", event.start_mark) from None
+    return _SCALARS.construct_document(yaml.ScalarNode(event.tag, event.value, event.start_mark))
 
 
 @lru_cache(maxsize=4096)  # most texts are there again and again
 def _plain(text: str) -> Any:
-    """Return what a scalar without quotes and tag is."""
+    """Return what a text without quotes and tag is."""
     tag = _SCALARS.resolve(yaml.ScalarNode, text, (True, False))
     if tag == _TAG + "str":
         return text
@@ -209,16 +210,16 @@ def _plain(text: str) -> Any:
 
 # --- written -----------------------------------------------------------------
 
-_SAFE = re.compile(r"[A-Za-z/][-A-Za-z0-9._/]*")
-_WORDS = frozenset("y n yes no on off true false null".split())
+# What Kubernetes' reader can take for nothing but a string: everything else is quoted.
+_STRING = re.compile(r"(?!(?:y|n|yes|no|on|off|true|false|null)$)[a-z/][-a-z0-9._/]*", re.IGNORECASE)
 
 
 class _Dumper(yaml.SafeDumper):
-    """Quotes whatever Kubernetes' reader could take for anything but a string, and keeps lines as lines."""
+    """Quotes strings that need it, and keeps lines as lines."""
 
 
 def _string(dumper: Any, text: str) -> Any:
-    style = None if _SAFE.fullmatch(text) and text.lower() not in _WORDS else "'"
+    style = None if _STRING.fullmatch(text) else "'"
     if "##" in text:
         style = '"'
     elif "\n" in text and text.isascii():
@@ -230,6 +231,6 @@ _Dumper.add_representer(str, _string)
 
 
 def write(value: Any) -> str:
-    """Return *value* as one YAML document with a marker at its beginning, and with no text that a CI log would obey."""
+    """Return *value* as one YAML document with a marker at its beginning, and nothing in it that a CI log obeys."""
     text: str = yaml.dump(value, Dumper=_Dumper, sort_keys=False, width=2**20, explicit_start=True)
-    return text.replace("##", "#\\x23")  # all of them are in double quotes
+    return text.replace("##", "#\\x23")  # all of them are between double quotes

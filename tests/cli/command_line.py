@@ -1,7 +1,5 @@
 """What the tests of the command line need: to run it, and manifests to give it."""
 
-from __future__ import annotations
-
 import json
 import subprocess
 import sys
@@ -11,18 +9,29 @@ from typing import Any
 
 from click.testing import CliRunner, Result
 
-from kopia_maint import CronJobState, manifest_from_state, reconcile
+from kopia_maint import CronJobState, Schedule, manifest_from_state, reconcile
 from kopia_maint.cli._main import cli
 
-from .helpers import NOW, ask, replication_source
+from ..helpers import NOW, REPOSITORY, ask, replication_source
 
-EXAMPLE = str(Path(__file__).parent.parent / "docs" / "examples" / "shared-repository")
-AT_NOW = ("--now", "2024-01-15T10:30:00Z")
+ROOT = Path(__file__).parents[2]
+EXAMPLE = str(ROOT / "docs" / "examples" / "shared-repository")
+PROGRAM = [sys.executable, "-m", "kopia_maint.cli"]
 
 
 def wants(schedule: str, who: str = "team-a/source-a", repository: str = "shared-repo-secret") -> dict[str, Any]:
     """Return the manifest of a source that asks for *schedule*."""
     return replication_source(who, repository=repository, maintenanceCronJob={"schedule": schedule})
+
+
+def disagreeing() -> tuple[dict[str, Any], ...]:
+    """Return a CronJob of team-a's, and two sources that disagree."""
+    return cron_job(), wants("0 2 * * *"), wants("0 4 * * *", "team-b/source-b")
+
+
+def bare(owner: str | None = None, schedule: str = "0 2 * * *", repository_hash: str = REPOSITORY.hash) -> CronJobState:
+    """Return a state without claims."""
+    return CronJobState(repository_hash, Schedule.parse(schedule), owner, {})
 
 
 def cron_job(state: CronJobState | None = None, **spec: Any) -> dict[str, Any]:
@@ -35,7 +44,7 @@ def cron_job(state: CronJobState | None = None, **spec: Any) -> dict[str, Any]:
 
 def invoke(*args: str, given: str | bytes | None = None) -> Result:
     """Run ``plan`` in this process."""
-    return CliRunner().invoke(cli, ["plan", *AT_NOW, *args], input=given, catch_exceptions=False)
+    return CliRunner().invoke(cli, ["plan", "--now", "2024-01-15T10:30:00Z", *args], input=given, catch_exceptions=False)
 
 
 def documents(*objects: Mapping[str, Any] | str) -> str:
@@ -58,7 +67,17 @@ def only(answer: dict[str, Any]) -> dict[str, Any]:
     return repository
 
 
+def notes(*objects: Any, status: int = 0, options: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the messages of a plan's notes by their codes."""
+    return {it["code"]: it["message"] for it in planned(*objects, status=status, options=options)["notes"]}
+
+
+def shown(*objects: Any, options: tuple[str, ...] = ()) -> str:
+    """Return the lines for people."""
+    return invoke(*options, given=documents(*objects)).stdout
+
+
 def run(*args: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
     """Run the command in a process of its own."""
-    command = [sys.executable, "-c", "from kopia_maint.cli import main; main()", *args]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **kwargs)
+    kwargs = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **kwargs}
+    return subprocess.run([*PROGRAM, *args], text=True, timeout=60, check=False, **kwargs)

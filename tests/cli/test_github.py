@@ -14,7 +14,7 @@ import pytest
 pytest.importorskip("click")
 
 from .command_line import EXAMPLE, cron_job, documents, invoke, planned, wants
-from .helpers import replication_source
+from ..helpers import replication_source
 
 COMMAND = re.compile(r"::(error|warning|notice) ([^:]*)::(.*)")
 

@@ -10,11 +10,11 @@ import pytest
 
 pytest.importorskip("click")
 
-from kopia_maint import Claim, Conflict, CronJobState, Schedule, Verdict, reconcile, state_from_manifest
-from kopia_maint._manifest import merge_patch
+from kopia_maint import Claim, CronJobState, Schedule, Verdict, reconcile, state_from_manifest
+from kopia_maint._objects import merge_patch
 
 from .command_line import cron_job, documents, invoke, only, planned, wants
-from .helpers import LATER, NOW, REPOSITORY, ask, replication_source, source
+from ..helpers import LATER, NOW, REPOSITORY, ask, replication_source, source
 
 TWO = Schedule.parse("0 2 * * *")
 FOUR = Schedule.parse("0 4 * * *")

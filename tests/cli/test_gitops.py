@@ -14,8 +14,8 @@ pytest.importorskip("click")
 
 from .command_line import EXAMPLE, cron_job, invoke, planned, wants
 
-DATA = Path(__file__).parent / "data" / "gitops"
-ROOT = Path(__file__).parent.parent
+DATA = Path(__file__).parent.parent / "data" / "gitops"
+ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.parametrize(

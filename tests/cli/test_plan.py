@@ -1,0 +1,603 @@
+"""What does ``kopia-maint plan`` decide and show, and with which exit status does it end?"""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kopia_maint import Claim, CronJobState, Schedule, state_from_manifest
+from kopia_maint.cli import _yaml
+
+from ..helpers import NOW, REPOSITORY, replication_source, source
+from .command_line import EXAMPLE, PROGRAM, bare, cron_job, disagreeing, documents, invoke, only, planned, run, shown, wants
+
+# --- the renderings ----------------------------------------------------------
+
+
+def test_the_lines_show_every_repository_with_its_conflicts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Schedule and owner once, then who wants what and where; a summary comes last. No repository takes four lines."""
+    monkeypatch.chdir(Path(EXAMPLE).parent)
+    result = invoke("shared-repository")
+    assert result.exit_code == 1
+    assert (
+        result.stdout.partition("\n\n")[0]
+        == """\
+shared-repo-secret: 0 2 * * *, owner team-a, create, used by team-a, team-b
+  conflict: team-b/source-b wants 0 4 * * *, new,
+    shared-repository/team-b.yaml:12
+team-c-repo-secret: @weekly, owner team-c, create, used by team-c"""
+    )
+    assert result.stdout.splitlines()[-1] == "2 repositories, 1 conflict in 1, 0 errors, 2 notes"
+
+
+def test_quiet_leaves_conflicts_errors_and_the_summary() -> None:
+    """No repository without a conflict, no note and no advice, in every output for people."""
+    objects = (*disagreeing(), wants("@weekly", "team-c/c", "other"), "a: [")
+    result = invoke("-q", given=documents(*objects))
+    assert result.stdout.splitlines() == [
+        "shared-repo-secret: 0 2 * * *, owner team-a, update (claims, conflict), used by",
+        "    team-a, team-b",
+        "  conflict: team-b/source-b wants 0 4 * * *, new",
+        "2 repositories, 1 conflict in 1, 1 error, 1 note",
+    ]
+    assert len(result.stderr.splitlines()) == 1
+    for output in ("yaml", "github"):
+        assert "shared by name" not in invoke("-q", "-o", output, given=documents(*objects)).output
+
+
+def test_only_a_conflict_without_a_record_is_new() -> None:
+    """What the CronJob tells already was opened by an earlier decision."""
+    written = _yaml.read(invoke("-o", "yaml", given=documents(*disagreeing())).stdout)[0]
+    again = (written, *disagreeing()[1:])
+    assert [it["new"] for it in only(planned(*disagreeing(), status=1))["conflicts"]] == [True]
+    assert [it["new"] for it in only(planned(*again, status=1))["conflicts"]] == [False]
+    assert ", new" not in shown(*again)
+
+
+def test_json_is_as_documented() -> None:
+    """The JSON has exactly the documented keys, sorted by repository."""
+    answer = planned(options=(EXAMPLE,), status=1)
+    assert [it["repository"] for it in answer["repositories"]] == ["shared-repo-secret", "team-c-repo-secret"]
+    assert answer["repositories"][0] == {
+        "name": "kopia-maintenance-f11df99437a0f538",
+        "repository": "shared-repo-secret",
+        "repositoryHash": "f11df99437a0f538",
+        "schedule": "0 2 * * *",
+        "owner": "team-a",
+        "namespaces": ["team-a", "team-b"],
+        "action": "create",
+        "changes": [],
+        "nextRun": "2024-01-16T02:00:00Z",
+        "conflicts": [
+            {
+                "namespace": "team-b",
+                "name": "source-b",
+                "schedule": "0 4 * * *",
+                "since": "2024-01-15T10:30:00Z",
+                "new": True,
+                "message": "Last conflict: Schedule '0 4 * * *' requested from namespace 'team-b'"
+                " at 2024-01-15T10:30:00Z (rejected - first-wins strategy)",
+                "nextSteps": {
+                    "agree": 'ask for "0 2 * * *" in spec.kopia.maintenanceCronJob, or leave that out',
+                    "disable": "set spec.kopia.maintenanceCronJob.enabled to false",
+                    "ownRepository": "use another repository: name another Secret in spec.kopia.repository",
+                    "handOver": None,
+                },
+                "file": f"{EXAMPLE}/team-b.yaml",
+                "line": 12,
+            }
+        ],
+    }
+    assert answer["errors"] == []
+
+
+def test_yaml_is_what_the_next_plan_reads(tmp_path: Path) -> None:
+    """The CronJobs that are printed, planned again with the same sources, need nothing; without sources, they go."""
+    path = tmp_path / "written.yaml"
+    path.write_text(invoke(EXAMPLE, "--output", "yaml").stdout)
+    answer = planned(options=(EXAMPLE, str(path)), status=1)
+    assert [it["action"] for it in answer["repositories"]] == ["none", "none"]
+    assert [it["action"] for it in planned(options=(str(path),))["repositories"]] == ["delete", "delete"]
+
+
+@pytest.mark.parametrize("columns", [20, 40, 80, 200])
+def test_nothing_is_cut_whatever_the_width(monkeypatch: pytest.MonkeyPatch, columns: int) -> None:
+    """Lines break between words, and inside of no name, schedule or quotation: a terminal wraps those."""
+    long = "0,5,10,15,20,25,30,35,40,45,50,55 0-23/2 1,15 jan,feb,mar,apr,may,jun mon-fri"
+    name = f"z{'8' * 62}/{'9' * 253}"
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = shown(wants(long), wants("0 4 * * *", name)).splitlines()
+    assert all(any(text in line for line in lines) for text in (long, name, "0 4 * * *", f"'{long}'"))
+    assert max(len(line) for line in lines if long not in line and name not in line) <= max(columns, 50)
+
+
+def test_hostile_text_does_not_reach_the_terminal(tmp_path: Path) -> None:
+    """Control characters and those that turn text round are escaped, in file names as in manifests."""
+    path = tmp_path / "a\x1b[2J\u202e\n.yaml"
+    manifest = cron_job()
+    claims = json.dumps({"version": 1, "claims": {"\x1b]0;x\x07": {"a": 1}}})
+    manifest["metadata"]["annotations"]["volsync.backube/schedule-claims"] = claims
+    conflicting = wants("0 4 * * *", "team-b/b", "other"), wants("0 5 * * *", repository="other")
+    path.write_text(documents({"kind": "ReplicationSource", "metadata": "\x1b[2J"}, manifest, "a: \x1b", *conflicting))
+    result = invoke(str(path))
+    assert result.exit_code == 2
+    assert len(result.stderr.splitlines()) == 3
+    assert result.output.replace("\n", "").isprintable()
+    assert result.output.count("\\x1b[2J\\u202e\\n.yaml") == 4
+
+
+@pytest.mark.parametrize("schedule", ["0 4 * * *-##[stop-commands]x", "0 4 * * ?-##vso[x]", "*-##[a] 4 * * *"])
+@pytest.mark.parametrize("output", ["table", "json", "yaml", "github"])
+def test_what_a_ci_log_obeys_is_shown_by_its_meaning(schedule: str, output: str) -> None:
+    """Kubernetes reads no further than a star's hyphen: a tenant can write anything behind it."""
+    hostile = wants(schedule, "team-b/b")
+    refused = wants(f"{schedule}/##[x", "team-c/c")
+    for objects in ((cron_job(), wants("0 2 * * *"), hostile, refused), (hostile, wants("0 2 * * *", "team-c/c"))):
+        told = invoke("-o", output, given=documents(*objects)).output
+        assert "##" not in told
+        assert "team-b" in told
+    owner = json.loads(invoke("-o", "json", given=documents(hostile)).stdout)
+    written = _yaml.read(invoke("-o", "yaml", given=documents(hostile)).stdout)[0]
+    assert only(owner)["schedule"] == written["spec"]["schedule"] == schedule
+    assert "##" not in run("explain", schedule).stdout + run("explain", f"{schedule}/##[").stdout
+
+
+def on_a_terminal(*args: str, **environment: str) -> tuple[str, int]:
+    """Run the command on a terminal of its own; return what that shows, and the status."""
+    controller, terminal = pty.openpty()
+    environment = {**os.environ, "COLUMNS": "80", **environment}
+    process = subprocess.Popen([*PROGRAM, *args], stdin=terminal, stdout=terminal, stderr=terminal, env=environment)
+    os.close(terminal)
+    told = b""
+    try:
+        while part := os.read(controller, 10_000):
+            told += part
+    except OSError:  # how Linux says that nobody writes any more
+        pass
+    os.close(controller)
+    return told.decode(), process.wait(60)
+
+
+def test_a_terminal_gets_progress_and_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard error tells that reading goes on; conflict, error and note are coloured, unless NO_COLOR is set."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    told, status = on_a_terminal("plan", EXAMPLE, "missing")
+    assert status == 2
+    assert "\rReading 0\r\x1b[K" in told
+    assert all(f"\x1b[3{word}\x1b[0m" in told for word in ("1m  conflict", "1merror", "3mnote"))
+    assert "\x1b[3" not in on_a_terminal("plan", EXAMPLE, "missing", NO_COLOR="1")[0]
+    piped = run("plan", EXAMPLE)
+    assert (piped.stderr, "\x1b" in piped.stdout) == ("", False)
+
+
+def test_json_needs_no_yaml() -> None:
+    """JSON to JSON, which has to be fast, does not load YAML's library."""
+    code = "import sys; from kopia_maint.cli._main import run; sys.exit(run() + 100 * ('yaml' in sys.modules))"
+    given = documents(wants("0 2 * * *"), wants("0 4 * * *", "team-b/b"))
+    command = [sys.executable, "-c", code, "plan", "--output", "json"]
+    result = subprocess.run(command, input=given, text=True, capture_output=True, timeout=60, check=False)
+    assert result.returncode == 1
+    assert "0 4 * * *" in result.stdout
+
+
+# --- exit status -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("output", ["table", "json", "yaml", "github"])
+def test_the_summary_is_last(output: str) -> None:
+    """Among the lines for people; elsewhere on standard error, where a program does not read it."""
+    result = invoke("-o", output, "-", "missing", given=documents(wants("@daily"), wants("0 0 * * *", "team-b/b")))
+    assert result.exit_code == 2
+    stream = result.stdout if output == "table" else result.stderr
+    assert stream.splitlines()[-1] == f"1 repository, 0 conflicts, 1 error, {2 if output == 'yaml' else 1} note" + "s" * (
+        output == "yaml"
+    )
+    assert ("No such file or directory" in result.stderr) == (output != "github")
+
+
+@pytest.mark.parametrize("given", ["", "kind: ConfigMap", documents({"kind": "ReplicationSource", "spec": {}})])
+def test_nothing_to_plan_is_bad_input(given: str) -> None:
+    """A command in front of a pipe may have failed: nothing found is green only where that was asked for."""
+    result = invoke(given=given)
+    assert (result.exit_code, result.stdout) == (2, "0 repositories, 0 conflicts, 0 errors, 0 notes\n")
+    assert result.stderr.startswith("nothing to plan: ")
+    assert invoke("--allow-empty", given=given).exit_code == 0
+    assert invoke("--allow-empty", given="a: [").exit_code == 2
+
+
+def test_bad_input_wins_over_conflicts() -> None:
+    """With a conflict and a bad document the status is 2, and the conflict is still shown."""
+    answer = planned(wants("0 2 * * *"), wants("0 4 * * *", "team-b/source-b"), "a: [", status=2)
+    assert len(only(answer)["conflicts"]) == 1
+    [error] = answer["errors"]
+    assert error["source"] == "standard input, document 3, line 5"
+    assert (error["path"], error["message"][:13]) == ("", "is not YAML: ")
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        (("--now", "yesterday"), "is not an RFC 3339 time"),
+        (("--now", "2024-01-15T10:30:00"), "is not an RFC 3339 time"),
+        (("--policy", "last-wins"), "'last-wins' is none of first-wins, consensus, MODULE:ATTRIBUTE"),
+        (("--policy", "nowhere:policy"), "cannot be had: ModuleNotFoundError: "),
+        (("--policy", "datetime:nothing"), "cannot be had: AttributeError: "),
+        (("--policy", "a b:c"), "cannot be had: ValueError: "),
+        (("--policy", "kopia_maint:Bounded"), "not be the class Bounded: pass Bounded()"),
+        (("--output", "xml"), "is not one of"),
+        (("--default-namespace", "Team A"), "is not valid: 1 to 63 characters"),
+        (("--operator-namespace", ""), "is not valid: 1 to 63 characters"),
+        (("--template", "missing"), "No such file or directory"),
+        (("--colour",), "No such option"),
+    ],
+)
+def test_wrong_usage_is_status_2(options: tuple[str, ...], reason: str) -> None:
+    """A wrong option is said to be wrong before anything is read."""
+    result = invoke(*options)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert reason in " ".join(result.stderr.split())
+
+
+def test_a_terminal_is_not_waited_for() -> None:
+    """Without an argument, and with nothing piped in, the usage is explained."""
+    told, status = on_a_terminal("plan")
+    assert status == 2
+    assert "give files or folders, or manifests on standard input" in told
+
+
+def test_a_closed_standard_input_is_an_error() -> None:
+    """As a shell's <&- makes it."""
+    command = f"{sys.executable} -m kopia_maint.cli plan"
+    for arguments, reason in (("- <&-", "standard input: is closed"), ("<&-", "give files or folders")):
+        result = subprocess.run(f"{command} {arguments}", shell=True, capture_output=True, text=True, check=False)
+        assert result.returncode == 2
+        assert reason in result.stderr
+        assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("missing", ["click", "cron_descriptor", "yaml"])
+def test_a_missing_dependency_is_a_hint(missing: str) -> None:
+    """Installed without its extra, the command says in one line what to install."""
+    code = f"import sys; sys.modules[{missing!r}] = None; from kopia_maint.cli import main; main()"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 2
+    assert "pip install 'kopia-maint[cli]'" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_a_reader_that_leaves_is_no_error() -> None:
+    """A closed pipe neither changes the exit status nor ends in a traceback."""
+    code = "import os, sys; r, w = os.pipe(); os.dup2(w, 1); os.close(r); from kopia_maint.cli import main; main()"
+    command = [sys.executable, "-c", code, "plan", EXAMPLE + "/team-a.yaml"]
+    result = subprocess.run(command, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_an_output_that_is_full_is_an_error() -> None:
+    """What could not be written is said, without a traceback."""
+    with open("/dev/full", "w") as full:
+        result = run("plan", EXAMPLE, stdout=full)
+    assert result.returncode == 2
+    assert "No space left on device" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_interrupt_is_no_verdict() -> None:
+    """Ctrl-C ends with 130, not with the status of a conflict, and without a traceback."""
+    code = (
+        "import signal; from kopia_maint.cli import _load, main\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it\n"
+        "_load.Path.read_bytes = lambda path: signal.raise_signal(signal.SIGINT)\n"
+        "main()"
+    )
+    command = [sys.executable, "-c", code, "plan", EXAMPLE + "/team-a.yaml"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert result.returncode == 130
+    assert "Traceback" not in result.stderr
+
+
+# --- bad sources -------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "message"),
+    [
+        ({"schedule": "0 2 * *"}, "schedule", "expected 5 fields"),
+        ({"schedule": "0 0 30 2 *"}, "schedule", "never fires"),
+        ({"schedule": "${WHEN}"}, "schedule", "a variable that was not substituted"),
+        ({"enabled": "yes"}, "enabled", "must be true or false"),
+    ],
+)
+def test_a_bad_source_is_reported_and_counts_as_unreadable(change: dict[str, Any], path: str, message: str) -> None:
+    """Its name, place and field are told, its claim stays, and its CronJob is not deleted."""
+    bad = replication_source("team-a/source-a", maintenanceCronJob=change)
+    answer = planned(cron_job(), {"kind": "List", "items": [bad]}, status=2)
+    assert (only(answer)["action"], only(answer)["namespaces"]) == ("none", ["team-a"])
+    [error] = answer["errors"]
+    assert error["source"] == "standard input, document 2, line 3"
+    assert error["path"] == f"items[0].spec.kopia.maintenanceCronJob.{path}"
+    assert error["message"].startswith("team-a/source-a: ")
+    assert message in error["message"]
+
+
+@pytest.mark.parametrize(
+    "lost", ["a: [", "hello", {"kind": "ReplicationSource", "metadata": {"name": "x"}, "spec": {"kopia": {}}}]
+)
+def test_an_unknown_source_may_be_any_that_was_not_seen(lost: str | dict[str, Any]) -> None:
+    """While some document may be anybody's, no unseen source counts as gone, and no CronJob is deleted."""
+    adopted = cron_job(bare("team-z", repository_hash="00000000000000aa"))
+    claims = {source("team-b/source-b"): Claim(None, NOW)}
+    moved = cron_job(CronJobState("00000000000000bb", Schedule.parse("@daily"), "team-b", claims))
+    objects = (cron_job(), adopted, moved, wants("0 2 * * *", "team-b/source-b"))
+
+    def outcome(answer: dict[str, Any]) -> list[tuple[str, list[str]]]:
+        by_hash = sorted(answer["repositories"], key=lambda it: it["repositoryHash"])
+        return [(it["action"], it["namespaces"]) for it in by_hash]
+
+    gone = [("delete", []), ("delete", ["team-b"])]
+    assert outcome(planned(*objects)) == [*gone, ("update", ["team-b"])]
+    # A listed source has moved away; one that is not listed may still be there.
+    kept = outcome(planned(*objects, lost, status=2))
+    assert kept == [("none", []), ("update", []), ("update", ["team-a", "team-b"])]
+
+
+def test_what_is_kept_keeps_its_conflicts() -> None:
+    """The record of a source that may be in what could not be read stays, without a place."""
+    claims = {source("team-b/b"): Claim(Schedule.parse("0 4 * * *"), NOW, rejected=True)}
+    state = CronJobState(REPOSITORY.hash, Schedule.parse("0 2 * * *"), "team-a", claims, "first-wins")
+    [kept] = only(planned(cron_job(state), "a: [", status=2))["conflicts"]
+    assert (kept["namespace"], kept["name"], kept["file"], kept["new"]) == ("team-b", "b", None, False)
+
+
+def test_the_same_source_twice_is_fine_if_it_is_the_same() -> None:
+    """Overlapping folders are no problem."""
+    assert only(planned(wants("@daily"), wants("@daily")))["schedule"] == "@daily"
+
+
+@pytest.mark.parametrize("second", ["0 2 * * *", "0 4 * *"])
+def test_the_same_source_twice_with_different_content_is_unreadable(second: str) -> None:
+    """Which one counts nobody knows: both places are told, and the claim stays as it is."""
+    answer = planned(cron_job(), wants("0 4 * * *"), wants(second), status=2)
+    assert only(answer)["action"] == "none"
+    assert (answer["errors"][-1]["source"], answer["errors"][-1]["message"]) == (
+        "standard input, document 3, line 5",
+        "team-a/source-a: the source team-a/source-a is listed twice, with different content,"
+        " first in standard input, document 2, line 3",
+    )
+    assert [it["source"] for it in answer["errors"]] == ["standard input, document 3, line 5"] * len(answer["errors"])
+
+
+def test_a_source_without_a_namespace_gets_the_default_one() -> None:
+    """Git often leaves the namespace to the one who applies it: an option states it, and only where it is missing."""
+    nameless = wants("0 2 * * *")
+    del nameless["metadata"]["namespace"]
+    answer = planned(nameless, wants("0 2 * * *", "team-b/b"), options=("--default-namespace", "team-x"))
+    assert only(answer)["namespaces"] == ["team-b", "team-x"]
+    [error] = planned(nameless, status=2)["errors"]
+    assert error["path"] == "metadata.namespace"
+    assert "--default-namespace" in error["message"]
+
+
+def test_other_objects_are_none_of_our_business() -> None:
+    """Other kinds, other backup methods and other groups are passed over silently, however often they are there."""
+    other = {**wants("0 2"), "apiVersion": "example.org/v1"}
+    restic = {**wants("0 2"), "spec": {"restic": {}}}
+    twice = {**restic, "spec": {"restic": {"a": 1}}}
+    foreign = {"kind": "CronJob", "metadata": {"name": "backup"}, "spec": 1}
+    answer = planned(other, restic, twice, foreign, {"kind": "CronJob"}, {"kind": 5}, options=("--allow-empty",))
+    assert answer == {"repositories": [], "errors": [], "notes": []}
+
+
+# --- CronJobs ----------------------------------------------------------------
+
+
+def test_an_existing_schedule_stays() -> None:
+    """The CronJob that is found in the input is where the decision starts."""
+    answer = planned(cron_job(), wants("0 2 * * *"), wants("0 1 * * *", "team-0/first"), status=1)
+    assert (only(answer)["owner"], only(answer)["action"]) == ("team-a", "update")
+
+
+def test_a_cluster_with_kopia_maintenance_goes_through() -> None:
+    """Its CronJobs have our label under other names: they are noted, and no error."""
+    others = cron_job()
+    others["metadata"]["name"] = "kopia-maint-daily-1a2b3c4d"
+    listed = {"apiVersion": "v1", "kind": "List", "items": [cron_job(), others, wants("0 2 * * *")]}
+    answer = planned(listed)
+    assert only(answer)["action"] == "none"
+    [note] = answer["notes"]
+    assert note["code"] == "kopia-maintenance"
+    assert note["message"].startswith("1 CronJob of KopiaMaintenance passed over, such as kopia-maint-daily-1a2b3c4d")
+
+
+def test_a_policy_of_ones_own_decides(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By name, or as an object in a module of the working folder, which no other module may take the place of."""
+    monkeypatch.chdir(tmp_path)
+    Path("my_policies.py").write_text(
+        "from datetime import timedelta\nfrom kopia_maint import Bounded\n"
+        "daily = Bounded(shortest=timedelta(hours=20))\n"
+        "class Broken:\n name = 'broken'\n def permits(self, *_): return 1 / 0\n"
+        "broken = Broken()\n"
+    )
+    Path("yaml.py").write_text("1 / 0")
+    often = documents(wants("@hourly"))
+    own = invoke("--policy", "my_policies:daily", "-o", "json", given=often)
+    assert (own.exit_code, only(json.loads(own.stdout))["schedule"]) == (1, "0 2 * * *")
+    broken = invoke("--policy", "my_policies:broken", given=often)
+    assert (broken.exit_code, broken.stdout) == (2, "")
+    assert "the policy broken failed: ZeroDivisionError: " in broken.stderr
+    agreeing = (cron_job(), replication_source("team-a/source-a"), wants("0 4 * * *", "team-b/b"))
+    assert only(planned(*agreeing, status=1))["schedule"] == "0 2 * * *"
+    assert only(planned(*agreeing, options=("--policy", "consensus")))["schedule"] == "0 4 * * *"
+
+
+def test_a_bad_cron_job_is_left_as_it_is() -> None:
+    """Its repository is not planned, since what is stored there is not known, and that is said; others are."""
+    damaged = cron_job()
+    damaged["metadata"]["annotations"]["volsync.backube/schedule-claims"] = '{"version":1,"claims":{'
+    answer = planned(damaged, wants("0 4 * * *"), wants("0 5 * * *", "team-b/b", repository="other"), status=2)
+    assert only(answer)["repository"] == "other"
+    [error] = answer["errors"]
+    assert error["path"] == "metadata.annotations[volsync.backube/schedule-claims]"
+    assert error["message"].endswith("stays as it is, and its repository, with all who use it, is left out of the plan")
+
+
+def test_two_cron_jobs_for_one_repository_are_reported() -> None:
+    """Which one counts nobody knows: the repository is not planned. An equal copy is fine."""
+    answer = planned(cron_job(), cron_job(suspend=True), wants("0 2 * * *"), status=2)
+    assert answer["repositories"] == []
+    assert "is listed twice, with different content, first in standard input, document 1" in answer["errors"][0]["message"]
+    assert len(planned(cron_job(), cron_job(), wants("0 2 * * *"))["repositories"]) == 1
+
+
+def test_cron_jobs_elsewhere_are_not_trusted() -> None:
+    """A tenant can write a CronJob with our labels into its own namespace: a note says it was passed over."""
+    forged = cron_job(bare("team-b", "0 9 * * *"))
+    forged["metadata"]["namespace"] = "team-b"
+    answer = planned(forged, wants("0 2 * * *"))
+    assert only(answer)["owner"] == "team-a"
+    assert answer["notes"][0]["message"] == (
+        "1 maintenance CronJob outside namespace volsync-system passed over, such as in team-b;"
+        " is --operator-namespace right?"
+    )
+    assert only(planned(forged, options=("--operator-namespace", "team-b")))["owner"] == "team-b"
+
+
+def test_a_cron_job_without_a_namespace_is_an_error() -> None:
+    """Whose it is cannot be known, and --default-namespace is for sources only."""
+    nameless = cron_job()
+    del nameless["metadata"]["namespace"]
+    answer = planned(nameless, wants("0 2 * * *"), status=2, options=("--default-namespace", "volsync-system"))
+    assert answer["repositories"] == []
+    assert answer["errors"][0]["path"] == "metadata.namespace"
+
+
+def test_a_cron_job_that_goes_is_shown_as_it_is() -> None:
+    """What will be deleted is shown with its present schedule, has no next run, and is left out of the YAML."""
+    gone = only(planned(cron_job()))
+    assert (gone["action"], gone["schedule"], gone["owner"], gone["nextRun"]) == ("delete", "0 2 * * *", "team-a", None)
+    result = invoke("--output", "yaml", given=documents(cron_job()))
+    assert (result.exit_code, result.stdout) == (0, "")
+
+
+def test_a_repository_that_nobody_maintains_has_no_schedule() -> None:
+    """All sources disabled and no CronJob: there is nothing, and there will be nothing."""
+    disabled = replication_source(maintenanceCronJob={"enabled": False})
+    found = only(planned(disabled))
+    assert (found["schedule"], found["owner"], found["namespaces"], found["action"]) == (None, None, [], "none")
+    assert "shared-repo-secret: no CronJob\n" in shown(disabled)
+
+
+@pytest.mark.parametrize(
+    ("spec", "told", "next_run"),
+    [
+        ({}, "0 2 * * *, owner", "2024-01-16T02:00:00Z"),
+        ({"timeZone": "Asia/Kolkata"}, "0 2 * * * Asia/Kolkata, owner", "2024-01-16T02:00:00+05:30"),
+        ({"suspend": True}, "0 2 * * *, suspended, owner", None),
+        ({"suspend": False}, "0 2 * * *, owner", "2024-01-16T02:00:00Z"),
+    ],
+)
+def test_the_next_run_is_in_the_cron_jobs_zone(spec: dict[str, Any], told: str, next_run: str | None) -> None:
+    """The zone is that of spec.timeZone; a suspended CronJob does not run."""
+    objects = (cron_job(**spec), wants("0 2 * * *"))
+    assert only(planned(*objects))["nextRun"] == next_run
+    assert told in shown(*objects)
+
+
+@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "Local", "../../etc/passwd", "x" * 10_000, "a\0b", 5, "Europe"])
+def test_an_unknown_zone_is_reported(zone: object) -> None:
+    """A zone that is not known is an error at its field; the repository is planned, its next run is not known."""
+    objects = (cron_job(timeZone=zone), wants("0 2 * * *"))
+    answer = planned(*objects, status=2)
+    assert (only(answer)["schedule"], only(answer)["nextRun"]) == ("0 2 * * *", None)
+    assert answer["errors"][0]["path"] == "spec.timeZone"
+    assert "unknown time zone" in shown(*objects)
+
+
+def test_an_unknown_owner_is_said() -> None:
+    """An adopted CronJob whose only source cannot be read has no owner yet."""
+    objects = (cron_job(bare()), wants("0 2 * *"))
+    assert only(planned(*objects, status=2))["owner"] is None
+    assert "owner unknown" in shown(*objects)
+
+
+# --- CronJobs, written -------------------------------------------------------
+
+
+def test_the_yaml_is_in_the_usual_order(tmp_path: Path) -> None:
+    """Whatever the template's order: apiVersion, kind, metadata, spec."""
+    template = tmp_path / "template.yaml"
+    template.write_text("spec: {jobTemplate: {}}\nmetadata: {labels: {a: b}}\n")
+    result = invoke("--output", "yaml", "--template", str(template), given=documents(wants("0 2 * * *")))
+    lines = [line.partition(":")[0] for line in result.stdout.splitlines() if line[:1] not in "- "]
+    assert lines == ["apiVersion", "kind", "metadata", "spec"]
+    assert "no job template" not in result.stderr
+
+
+def test_yaml_that_kubernetes_would_refuse_is_noted() -> None:
+    """Without a template a new CronJob has nothing to run."""
+    result = invoke("--output", "yaml", given=documents(wants("0 2 * * *")))
+    assert "note: without a job template Kubernetes refuses a CronJob: give one with --template\n" in result.stderr
+
+
+def test_what_others_wrote_on_a_cron_job_survives() -> None:
+    """An existing CronJob is printed with its own labels and fields, the decision written over."""
+    manifest = cron_job(timeZone="Asia/Kolkata", jobTemplate={"spec": {"backoffLimit": 3}})
+    manifest["metadata"]["labels"]["app.kubernetes.io/version"] = "12e5"
+    result = invoke("--output", "yaml", given=documents(manifest, wants("0 4 * * *")))
+    written = _yaml.read(result.stdout)[0]
+    assert written["spec"] == {**manifest["spec"], "schedule": "0 4 * * *"}
+    assert written["metadata"].keys() == {"name", "namespace", "labels", "annotations"}
+    assert written["metadata"]["labels"]["app.kubernetes.io/version"] == "12e5"
+    state = state_from_manifest(written)
+    assert state is not None
+    assert state.schedule == Schedule.parse("0 4 * * *")
+
+
+def test_new_cron_jobs_are_made_from_the_template(tmp_path: Path) -> None:
+    """The template gives the job, the time zone and the limits; existing CronJobs do not take them."""
+    template = tmp_path / "template.yaml"
+    template.write_text("kind: CronJob\nspec: {timeZone: Asia/Kolkata, concurrencyPolicy: Forbid}\n")
+    options = ("--template", str(template), "--operator-namespace", "backup")
+    written = _yaml.read(invoke("--output", "yaml", *options, given=documents(wants("0 2 * * *"))).stdout)[0]
+    assert written["spec"] == {"timeZone": "Asia/Kolkata", "concurrencyPolicy": "Forbid", "schedule": "0 2 * * *"}
+    assert written["metadata"]["namespace"] == "backup"
+    assert only(planned(wants("0 2 * * *"), options=options))["nextRun"] == "2024-01-16T02:00:00+05:30"
+    existing = cron_job()
+    existing["metadata"]["namespace"] = "backup"
+    assert only(planned(existing, wants("0 2 * * *"), options=options))["nextRun"] == "2024-01-16T02:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("kind: Job", "kind: 'Job' is not known, only CronJob is"),
+        ("spec: {timeZone: Mars/Olympus}", "spec.timeZone: 'Mars/Olympus' is not a known time zone"),
+        ("metadata: 1", "metadata: must be a mapping"),
+        ("a: [", "is not YAML"),
+        ("", "must hold one CronJob, not 0"),
+        ("kind: CronJob\n---\nkind: CronJob", "must hold one CronJob, not 2"),
+    ],
+)
+def test_a_bad_template_is_wrong_usage(tmp_path: Path, text: str, reason: str) -> None:
+    """A template that no CronJob can be made from is refused once, whatever the output."""
+    template = tmp_path / "t"
+    template.write_text(text)
+    result = invoke("--template", str(template), given="")
+    assert result.exit_code == 2
+    assert reason in " ".join(result.stderr.split())
+
+
+def test_claims_that_do_not_fit_are_reported() -> None:
+    """A CronJob that Kubernetes would refuse is not printed, and the namespace that fills it is named."""
+    flood = {"kind": "List", "items": [wants("0 2 * * *", f"flood/{'x' * 200}-{i}") for i in range(1500)]}
+    for objects in ((flood,), (cron_job(), flood)):
+        result = invoke("--output", "yaml", given=documents(*objects, wants("0 2 * * *", "b/b", "other")))
+        assert result.exit_code == 2
+        written = _yaml.read(result.stdout)[0]
+        assert written["metadata"]["annotations"]["volsync.backube/repository-config"] == "other"
+        assert "namespace flood has the largest share" in result.stderr
