@@ -1,7 +1,5 @@
 """What becomes of GitOps repositories as people have them? The shapes are theirs, the names are not."""
 
-from __future__ import annotations
-
 import json
 import re
 from collections.abc import Mapping
@@ -10,12 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-pytest.importorskip("click")
-
-from .command_line import EXAMPLE, cron_job, invoke, planned, wants
+from .command_line import EXAMPLE, ROOT, cron_job, invoke, notes, planned, wants
 
 DATA = Path(__file__).parent.parent / "data" / "gitops"
-ROOT = Path(__file__).parent.parent.parent
 
 
 @pytest.mark.parametrize(
@@ -61,7 +56,10 @@ def test_what_is_no_kopia_source_is_passed_over(tmp_path: Path) -> None:
     restic = {"kind": "ReplicationSource", "metadata": {"name": "${APP}"}, "spec": {"restic": {}}}
     tmp_path.joinpath("values.yaml").write_text(json.dumps({**values, "extra": [restic]}))
     tmp_path.joinpath("component.yaml").write_text(json.dumps(restic))
-    assert planned(options=(str(tmp_path),))["notes"] == []
+    options = (str(tmp_path), "--allow-empty")
+    assert planned(options=options)["notes"] == []
+    template = {"kind": "ResourceSet", "spec": {"resourcesTemplate": "kind: ReplicationSource\nspec:\n  kopia: {}\n"}}
+    assert "ResourceSet" in notes(template, options=("--allow-empty",))["embedded"]
 
 
 def test_the_json_has_the_documented_shape() -> None:
@@ -87,13 +85,13 @@ def test_the_json_has_the_documented_shape() -> None:
 
 def test_every_code_of_a_note_is_documented() -> None:
     """The command's page has a row for each code that the source has, with a star where it is a warning."""
-    from kopia_maint.cli import _advice, _main, _plan
-    from kopia_maint.cli._advice import Note
+    from kopia_maint.cli import _advice, _main, _report
+    from kopia_maint.cli._lint import Note
 
     page = ROOT.joinpath("docs", "command-line.md").read_text("utf-8")
     table = page.partition("### Notes")[2].partition("\n## ")[0]
     rows = [line.split("|")[1].strip() for line in table.splitlines() if line.startswith("| `")]
-    text = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (_advice, _main, _plan))
+    text = "".join(Path(str(module.__file__)).read_text("utf-8") for module in (_advice, _main, _report))
     codes = re.findall(r'(?:Note\(|yield )\s*\(?"([a-z-]+)"|^            "([a-z-]+)",$', text, re.MULTILINE)
     assert {one or other for one, other in codes} == {row.split("`")[1] for row in rows}
     assert [Note(row.split("`")[1], "").urgent for row in rows] == [row.endswith("*") for row in rows]

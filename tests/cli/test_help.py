@@ -1,7 +1,5 @@
 """Does a newcomer get on with the command: its help, its examples, its hints?"""
 
-from __future__ import annotations
-
 import os
 import re
 import shutil
@@ -10,8 +8,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("click")
 
 import click
 from click.testing import CliRunner
@@ -99,10 +95,11 @@ def test_an_interrupt_while_modules_are_loaded_leaves_no_traceback() -> None:
     assert (result.returncode, result.stderr) == (130, "")
 
 
-def test_a_terminal_that_does_not_know_a_character_gets_an_escape() -> None:
-    """Lines of the table, and an ellipsis in a message of usage, are no reason for a traceback."""
+def test_a_terminal_that_does_not_know_a_character_gets_an_escape(tmp_path: Path) -> None:
+    """A file's name, and an ellipsis in a message of usage, are no reason for a traceback."""
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
-    result = run("plan", EXAMPLE, env=environment)
+    shutil.copytree(EXAMPLE, tmp_path / "\u2500")
+    result = run("plan", str(tmp_path), env=environment)
     assert (result.returncode, result.stderr) == (1, "")
     assert "\\u2500" in result.stdout
     result = run("plan", "--now", "x" * 100, env=environment)

@@ -1,24 +1,14 @@
 """Which objects does the command line find in its input, and what does it say about what it cannot read?"""
 
-from __future__ import annotations
-
-import errno
 import json
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-pytest.importorskip("yaml")
-
-import yaml
-
 from kopia_maint.cli import _yaml
 from kopia_maint.cli._load import Document, Problem, documents
-
-from .command_line import invoke
 
 SOURCE = "kind: ReplicationSource\nmetadata: {name: a}\n"
 
@@ -80,38 +70,32 @@ def test_empty_input_holds_nothing(tmp_path: Path, text: str) -> None:
     [
         ("hello", "document 1, line 1: a manifest must be a mapping, not 'hello'"),
         ("- 1", "document 1, line 1: a manifest must be a mapping, not a value of type list"),
-        ("a: [\n\n", "document 1, line 1: is not YAML: ."),
+        ("a: [\n\n", "document 1, line 1: is not YAML: while parsing a flow node, "),
         ("a: 1\nb: 2\na: 3\n", "document 1, line 3: the key 'a' is there twice"),
         ("a: {b: 1,\n b: 2}", "document 1, line 2: the key 'b' is there twice"),
         ("a: !!int x", "document 1, line 1: is not YAML: a value does not fit its type"),
         ("a: !!bool x", "document 1, line 1: is not YAML: a value does not fit its type"),
         (f"a: {'9' * 5000}", "document 1, line 1: is not YAML: a value does not fit its type"),
-        ("a: 1\nb: !Ref x", "document 1, line 2: is not YAML: ."),
-        ("? [a]\n: b", "document 1, line 1: is not YAML: ."),
-        ("a: *b", "document 1, line 1: is not YAML: ."),
-        ("a: 1\n...\nb: 1", "document 1, line 3: is not YAML: ."),
-        ("a: \x1b", "document 1, line 1: is not YAML: ."),
-        ("a: {{ .Values.x }}", r": is not YAML: .+ \(a Helm template\? give the rendered manifests\)$"),
-        (b"a: b\nc: \xe9\n", "line 2: is not UTF-8: .+ at byte 9$"),
-        ("a: 1".encode("utf-16"), "line 1: is not UTF-8: .+ at byte 1$"),
+        ("a: 1\nb: !Ref x", "document 1, line 2: is not YAML: "),
+        ("a: 1\nb: !Ref {x: 1}", "document 1, line 2: is not YAML: the tag '!Ref' is not known"),
+        ("a: {<<: 1}", "document 1, line 1: is not YAML: a merge key names something else than mappings"),
+        ("&-", "document 1, line 1: "),
+        ("kind: CronJob\nmetadata:\n  labels: {a: b,\n 1: c}", "document 1, line 4: the key 1 is not a string: quote it"),
+        ("kind: List\nitems:\n- {kind: CronJob, on: 1}", "document 1, line 3: the key True is not a string: quote it"),
+        ("? [a]\n: b", "document 1, line 1: is not YAML: a key must not be a collection"),
+        ("a: *b", "document 1, line 1: is not YAML: the alias 'b' is not defined"),
+        ("a: 1\n...\nb: 1", "document 1, line 3: is not YAML: "),
+        ("a: \x1b", "document 1, line 1: is not YAML: "),
+        ("a: {{ .Values.x }}", "(a Helm template? give the rendered manifests)"),
+        (b"a: b\nc: \xe9\n", "line 2: is not UTF-8: invalid continuation byte at byte 9"),
+        ("a: 1".encode("utf-16"), "line 1: is not UTF-8"),
     ],
 )
 def test_what_is_wrong_is_said_with_file_document_and_line(tmp_path: Path, text: str | bytes, expected: str) -> None:
     """One problem per bad document: where it is, and what is wrong in it."""
     problem = only_problem(tmp_path, text)
     assert problem.startswith("input.yaml, ")
-    assert re.search(expected, problem)
-
-
-def test_readers_say_in_their_own_words_what_is_wrong(tmp_path: Path) -> None:
-    """The words are those of the installed PyYAML and Python: while doing what, and what; a position is said once."""
-    with pytest.raises(yaml.MarkedYAMLError) as of_yaml:
-        yaml.load("? [a]\n: b", _yaml._LOADER)
-    expected = f"is not YAML: {of_yaml.value.context}, {of_yaml.value.problem}"
-    assert only_problem(tmp_path, "? [a]\n: b") == f"input.yaml, document 1, line 1: {expected}"
-    with pytest.raises(json.JSONDecodeError) as of_json:
-        json.loads("[1 2]")
-    assert only_problem(tmp_path, "[1 2]", "a.json") == f"a.json, document 1, line 1: is not JSON: {of_json.value.msg}"
+    assert expected in problem
 
 
 # --- YAML that attacks -------------------------------------------------------
@@ -119,17 +103,8 @@ def test_readers_say_in_their_own_words_what_is_wrong(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["[" * 100_000, "- " * 100_000, '{"a":' * 100_000, "a: " + "[" * 100_000])
 def test_deep_nesting_is_refused(tmp_path: Path, text: str) -> None:
-    """Nesting that would end the process, or its stack, is a problem like others, whichever reader refuses it."""
-    assert only_problem(tmp_path, text).startswith("input.yaml, document 1, line 1: ")
-    assert invoke(str(tmp_path / "input.yaml")).exit_code == 2
-
-
-@pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ("- ", ""), ('{"a":', "}"), ("{a: ", "}")])
-def test_nesting_has_a_limit_of_ours(tmp_path: Path, opens: str, closes: str) -> None:
-    """A hundred levels are read as YAML, and one more is refused."""
-    assert _yaml.read(opens * 100 + "1" + closes * 100)
-    with pytest.raises(_yaml.InvalidYaml, match="nests more than 100 deep"):
-        _yaml.read(opens * 101 + "1" + closes * 101)
+    """Nesting that would end the process, or its stack, is a problem like others."""
+    assert "nest" in only_problem(tmp_path, text)
 
 
 def test_aliases_that_multiply_are_refused(tmp_path: Path) -> None:
@@ -143,10 +118,12 @@ def test_aliases_that_multiply_are_refused(tmp_path: Path) -> None:
 
 
 def test_aliases_as_people_use_them_are_read(tmp_path: Path) -> None:
-    """An anchor that a few places refer to is followed, a merge key too."""
-    [found] = read(tmp_path, "kind: X\na: &a {b: 1}\nc: *a\nd: {<<: *a, e: 2}\n")
+    """An anchor that a few places refer to is followed, a merge key too: what is nearer counts, and what is first."""
+    [found] = read(tmp_path, "kind: &k X\na: &a {b: 1}\nc: *a\nd: {<<: [*a, {b: 2, f: 3}], e: *k}\ng: {b: 4, <<: *a}\n")
     assert isinstance(found, Document)
-    assert found.value == {"kind": "X", "a": {"b": 1}, "c": {"b": 1}, "d": {"b": 1, "e": 2}}
+    assert found.value == {
+        **{"kind": "X", "a": {"b": 1}, "c": {"b": 1}, "d": {"b": 1, "e": "X", "f": 3}, "g": {"b": 4}},
+    }
 
 
 def test_a_document_that_contains_itself_is_refused(tmp_path: Path) -> None:
@@ -165,31 +142,21 @@ def test_a_deep_cron_job_is_refused_in_json_too(tmp_path: Path) -> None:
 
 def test_values_are_what_kubernetes_makes_of_them() -> None:
     """Timestamps and "=" are strings; "yes" is true, as in the YAML 1.1 that Kubernetes reads."""
-    assert _yaml.read("[2024-01-15T10:30:00Z, 2024-01-15, =, yes, off, 1]") == [
-        "2024-01-15T10:30:00Z",
-        "2024-01-15",
-        "=",
-        True,
-        False,
-        1,
-    ]
+    text = "[2024-01-15T10:30:00Z, 2024-01-15, =, <<, yes, off, 1, '1', !!str 2, !!int '3', !!seq [], !!map {}]"
+    expected = ["2024-01-15T10:30:00Z", "2024-01-15", "=", "<<", True, False, 1, "1", "2", 3, [], {}]
+    assert _yaml.read(text) == (expected, None)
 
 
 def test_pyyaml_itself_is_left_as_it_was() -> None:
     """Other users of PyYAML in the same process still get timestamps."""
+    import yaml
+
     assert str(type(yaml.safe_load("2024-01-15"))) == "<class 'datetime.date'>"
 
 
-@pytest.mark.parametrize(
-    "text", ["yes", "y", "N", "1e3", "12E5", "0o7", "2024-01-15", "0 2 * * *", "a\nb", "", "\x1b", "\xe4"]
-)
-def test_strings_are_written_so_that_they_stay_strings(text: str) -> None:
-    """Kubernetes' reader takes more than PyYAML's for numbers and booleans: those are quoted."""
-    written = _yaml.write({"a": text})
-    assert _yaml.read(written) == {"a": text}
-    assert written.isascii()
-    if "\n" not in text and text != "0 2 * * *":
-        assert written.split(": ")[1][0] in "'\""
+def test_what_reads_no_kubernetes_object_may_have_other_keys(tmp_path: Path) -> None:
+    """A chart's values, say, beside the sources in one file."""
+    assert [type(it) for it in read(tmp_path, f"kind: Values\n8080: a\n---\n{SOURCE}")] == [Document, Document]
 
 
 # --- JSON --------------------------------------------------------------------
@@ -206,7 +173,7 @@ def test_what_precedes_bad_json_is_read(tmp_path: Path, name: str) -> None:
     """A fault in JSON is reported at its line, and hides no document before it."""
     found = read(tmp_path, '{"kind": "A"}\n{"kind":\n ]}', name)
     assert isinstance(found[0], Document)
-    assert f"{name}, document 2, line 3: is not JSON: " in str(found[1])
+    assert str(found[1]).endswith(f"{name}, document 2, line 3: is not JSON: Expecting value")
 
 
 def test_json_is_refused_where_it_nests_too_deeply(tmp_path: Path) -> None:
@@ -288,14 +255,15 @@ def test_files_that_cannot_concern_us_are_passed_over_in_folders(tmp_path: Path)
     assert list(documents([str(tmp_path)])) == []
     assert len(list(documents([str(template)]))) == 1
     (tmp_path / "latin.yaml").write_bytes(b"\xe9")
-    [problem] = documents([str(tmp_path)])
-    assert re.fullmatch(r".*/latin\.yaml, line 1: is not UTF-8: .+ at byte 1", str(problem))
+    assert [str(it) for it in documents([str(tmp_path)])] == [
+        f"{tmp_path}/latin.yaml, line 1: is not UTF-8: unexpected end of data at byte 1"
+    ]
 
 
 def test_what_cannot_be_opened_is_a_problem(tmp_path: Path) -> None:
     """A missing file is reported with its name."""
     assert [str(it) for it in documents([str(tmp_path / "missing")])] == [
-        f"{tmp_path}/missing: {os.strerror(errno.ENOENT)}"
+        f"{tmp_path}/missing: No such file or directory"
     ]
 
 

@@ -113,7 +113,7 @@ def test_nothing_is_cut_whatever_the_width(monkeypatch: pytest.MonkeyPatch, colu
     monkeypatch.setenv("COLUMNS", str(columns))
     lines = shown(wants(long), wants("0 4 * * *", name)).splitlines()
     assert all(any(text in line for line in lines) for text in (long, name, "0 4 * * *", f"'{long}'"))
-    assert max(len(line) for line in lines if long not in line and name not in line) <= max(columns, 50)
+    assert max(len(line) for line in lines if long not in line and name[:63] not in line) <= max(columns, 50)
 
 
 def test_hostile_text_does_not_reach_the_terminal(tmp_path: Path) -> None:
