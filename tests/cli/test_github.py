@@ -1,6 +1,8 @@
 """Where does ``kopia-maint plan --output github`` put what it has to say, and how does it write it?"""
 
+import errno
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -99,7 +101,7 @@ def test_what_cannot_be_looked_up_is_said_in_the_message(tmp_path: Path) -> None
     assert error[1] == {"title": "Not readable"}
     assert error[2].startswith("standard input, document 1, line 1: is not YAML")
     [error] = annotated(str(tmp_path / "missing"))
-    assert error[2] == f"{tmp_path}/missing: No such file or directory"
+    assert error[2] == f"{tmp_path}/missing: {os.strerror(errno.ENOENT)}"
 
 
 def test_notes_are_warnings_where_something_is_not_done(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_every_code_of_a_note_is_documented() -> None:
     assert [Note(row.split("`")[1], "").urgent for row in rows] == [row.endswith("*") for row in rows]
 
 
-def test_the_hook_reads_the_whole_folder() -> None:
+def test_the_hook_reads_the_whole_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The file that changed may agree with what it asked before: pre-commit must not hand over file names."""
     [hook] = yaml.safe_load(ROOT.joinpath(".pre-commit-hooks.yaml").read_text("utf-8"))
     assert hook["id"] == "kopia-maint-plan"
@@ -105,7 +105,8 @@ def test_the_hook_reads_the_whole_folder() -> None:
     command, subcommand = hook["entry"].split()
     assert (command, hook["language"], hook["additional_dependencies"]) == ("kopia-maint", "python", [".[cli]"])
     assert subcommand == "plan"
-    assert invoke(*hook["args"], "--output", "json", given="").exit_code in (1, 2)
+    monkeypatch.chdir(tmp_path)
+    assert invoke(*hook["args"]).exit_code == 0
 
 
 def test_a_plan_of_files_and_of_the_cluster_together(tmp_path: Path) -> None:

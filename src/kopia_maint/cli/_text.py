@@ -29,5 +29,5 @@ def some(names: Iterable[object]) -> str:
 
 def count(number: int, noun: str) -> str:
     """Return a number and its noun, as in ``1 error`` and ``2 repositories``."""
-    plural = f"{noun[:-1]}ies" if noun.endswith("y") else f"{noun}s"
+    plural = f"{noun[:-1]}ies" if noun.endswith("ry") else f"{noun}s"
     return f"{number} {noun if number == 1 else plural}"
