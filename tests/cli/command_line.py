@@ -44,7 +44,9 @@ def cron_job(state: CronJobState | None = None, **spec: Any) -> dict[str, Any]:
 
 def invoke(*args: str, given: str | bytes | None = None) -> Result:
     """Run ``plan`` in this process."""
-    return CliRunner().invoke(cli, ["plan", "--now", "2024-01-15T10:30:00Z", *args], input=given, catch_exceptions=False)
+    return CliRunner().invoke(
+        cli, ["plan", "--now", "2024-01-15T10:30:00Z", *args], input=given, catch_exceptions=False
+    )
 
 
 def documents(*objects: Mapping[str, Any] | str) -> str:

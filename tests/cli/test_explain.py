@@ -142,11 +142,10 @@ def test_an_unquoted_schedule_is_recognized() -> None:
 
 @pytest.mark.parametrize(
     ("zone", "hint"),
-    [("utc", "'--tz': 'utc' is not a known time zone; UTC is"), ("Europe/Berln", "'--tz': 'Europe/Berln' is not a known time zone; Europe/Berlin is"), ("x", "")],
+    [("utc", "; UTC is"), ("europe/berlin", "; Europe/Berlin is"), ("Europe/Berln", "; Europe/Berlin is"), ("x", "")],
 )
 def test_a_zone_that_is_nearly_known_is_named(zone: str, hint: str) -> None:
-    """Files of zones have capitals, people often have not."""
+    """Files of zones have capitals, people often have not. It is the option's fault, not a CronJob's."""
     status, lines = explain("@daily", f"--tz={zone}")
     assert status == 2
-    assert hint in lines[-1]
-    assert lines[-1].endswith("is" if hint else "is not a known time zone")
+    assert lines[-1].endswith(f"'--tz': '{zone}' is not a known time zone{hint}")

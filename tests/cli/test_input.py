@@ -84,8 +84,10 @@ def test_empty_input_holds_nothing(tmp_path: Path, text: str) -> None:
         ("a: 1\nb: !Ref x", "document 1, line 2: is not YAML: ."),
         ("a: 1\nb: !Ref {x: 1}", "document 1, line 2: is not YAML: the tag '!Ref' is not known"),
         ("a: {<<: 1}", "document 1, line 1: is not YAML: a merge key names something else than mappings"),
-        ("&-", "document 1, line 1: "),
-        ("kind: CronJob\nmetadata:\n  labels: {a: b,\n 1: c}", "document 1, line 4: the key 1 is not a string: quote it"),
+        (
+            "kind: CronJob\nmetadata:\n  labels: {a: b,\n 1: c}",
+            "document 1, line 4: the key 1 is not a string: quote it",
+        ),
         ("kind: List\nitems:\n- {kind: CronJob, on: 1}", "document 1, line 3: the key True is not a string: quote it"),
         ("? [a]\n: b", "document 1, line 1: is not YAML: a key must not be a collection"),
         ("a: *b", "document 1, line 1: is not YAML: the alias 'b' is not defined"),
@@ -146,7 +148,11 @@ def test_aliases_as_people_use_them_are_read(tmp_path: Path) -> None:
     [found] = read(tmp_path, "kind: &k X\na: &a {b: 1}\nc: *a\nd: {<<: [*a, {b: 2, f: 3}], e: *k}\ng: {b: 4, <<: *a}\n")
     assert isinstance(found, Document)
     assert found.value == {
-        **{"kind": "X", "a": {"b": 1}, "c": {"b": 1}, "d": {"b": 1, "e": "X", "f": 3}, "g": {"b": 4}},
+        "kind": "X",
+        "a": {"b": 1},
+        "c": {"b": 1},
+        "d": {"b": 1, "e": "X", "f": 3},
+        "g": {"b": 4},
     }
 
 

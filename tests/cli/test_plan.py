@@ -15,7 +15,20 @@ from kopia_maint import Claim, CronJobState, Schedule, state_from_manifest
 from kopia_maint.cli import _yaml
 
 from ..helpers import NOW, REPOSITORY, replication_source, source
-from .command_line import EXAMPLE, PROGRAM, bare, cron_job, disagreeing, documents, invoke, only, planned, run, shown, wants
+from .command_line import (
+    EXAMPLE,
+    PROGRAM,
+    bare,
+    cron_job,
+    disagreeing,
+    documents,
+    invoke,
+    only,
+    planned,
+    run,
+    shown,
+    wants,
+)
 
 # --- the renderings ----------------------------------------------------------
 
@@ -195,13 +208,13 @@ def test_the_summary_is_last(output: str) -> None:
     result = invoke("-o", output, "-", "missing", given=documents(wants("@daily"), wants("0 0 * * *", "team-b/b")))
     assert result.exit_code == 2
     stream = result.stdout if output == "table" else result.stderr
-    assert stream.splitlines()[-1] == f"1 repository, 0 conflicts, 1 error, {2 if output == 'yaml' else 1} note" + "s" * (
-        output == "yaml"
-    )
+    assert stream.splitlines()[
+        -1
+    ] == f"1 repository, 0 conflicts, 1 error, {2 if output == 'yaml' else 1} note" + "s" * (output == "yaml")
     assert (os.strerror(errno.ENOENT) in result.stderr) == (output != "github")
 
 
-@pytest.mark.parametrize("given", ["", "kind: ConfigMap", documents({"kind": "ReplicationSource", "spec": {}})])
+@pytest.mark.parametrize("given", ["", "&-", "kind: ConfigMap", documents({"kind": "ReplicationSource", "spec": {}})])
 def test_nothing_to_plan_is_bad_input(given: str) -> None:
     """A command in front of a pipe may have failed: nothing found is green only where that was asked for."""
     result = invoke(given=given)
@@ -451,7 +464,9 @@ def test_two_cron_jobs_for_one_repository_are_reported() -> None:
     """Which one counts nobody knows: the repository is not planned. An equal copy is fine."""
     answer = planned(cron_job(), cron_job(suspend=True), wants("0 2 * * *"), status=2)
     assert answer["repositories"] == []
-    assert "is listed twice, with different content, first in standard input, document 1" in answer["errors"][0]["message"]
+    assert (
+        "is listed twice, with different content, first in standard input, document 1" in answer["errors"][0]["message"]
+    )
     assert len(planned(cron_job(), cron_job(), wants("0 2 * * *"))["repositories"]) == 1
 
 

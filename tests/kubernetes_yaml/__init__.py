@@ -1,1 +1,1 @@
-"""Which strings need quotes in YAML? What the reader of Kubernetes, sigs.k8s.io/yaml, says: ``python -m`` records it."""
+"""Which strings need quotes in YAML? ``python -m`` records what sigs.k8s.io/yaml, the reader of Kubernetes, says."""

@@ -34,16 +34,23 @@ class Advice:
     notes: Sequence[Note]
 
 
-def advise(report: Report, policy: Policy, operator_namespace: str) -> Advice:
-    """Say what there is to do about a plan."""
+def advise(report: Report, policy: Policy, operator_namespace: str, *, as_manifests: bool) -> Advice:
+    """Say what there is to do about a plan; *as_manifests*: what should be is to be given to Kubernetes as it is."""
     steps = {it.cron_job_name: _steps(it, policy, operator_namespace) for it in report.repositories if it.conflicts}
-    return Advice(steps, [*report.notes, *_notes(report, policy, operator_namespace)])
+    notes = [*report.notes, *_notes(report, policy, operator_namespace)]
+    manifests = (it.manifest for it in report.repositories if as_manifests and it.manifest is not None)
+    if any("jobTemplate" not in manifest["spec"] for manifest in manifests):
+        message = "without a job template Kubernetes refuses a CronJob: give one with --template"
+        notes.append(Note("no-job-template", message))
+    return Advice(steps, notes)
 
 
-def ways_out(schedule: str) -> dict[str, str]:
-    """Return what its tenant can do to end a conflict with *schedule*, one of these."""
+def ways_out(schedule: str | None) -> dict[str, str]:
+    """Return what its tenant can do to end a conflict with *schedule*, one of these; None: nobody may ask for it."""
     return {
-        "agree": f"ask for {schedule} in spec.kopia.maintenanceCronJob, or leave that out",
+        "agree": f"ask for {schedule} in spec.kopia.maintenanceCronJob, or leave that out"
+        if schedule
+        else "leave spec.kopia.maintenanceCronJob out",
         "disable": "set spec.kopia.maintenanceCronJob.enabled to false",
         "ownRepository": "use another repository: name another Secret in spec.kopia.repository",
     }
@@ -57,7 +64,7 @@ def _steps(it: PlannedRepository, policy: Policy, operator_namespace: str) -> di
         handed = _handed_over(state, namespace, policy)
         helps = it.decision.current is not None and all(it.namespace != namespace for it in handed.claims.rejected)
         steps[namespace] = {
-            **ways_out(json.dumps(spelt(state.schedule))),
+            **ways_out(None if state.schedule.never_fires else json.dumps(spelt(state.schedule))),
             "handOver": _command(state, handed, operator_namespace) if helps else None,
         }
     return steps
@@ -83,7 +90,7 @@ def _command(state: CronJobState, handed: CronJobState, operator_namespace: str)
 
 
 def _notes(report: Report, policy: Policy, operator_namespace: str) -> Iterator[Note]:
-    # An owner with a source that cannot be read, or that may be in what nobody could name, is not gone.
+    # An owner with a source that cannot be read, or that may be in what could not be named, is not gone.
     present = {source.namespace for source in report.plan.unreadable}
     for it in report.repositories:
         for code, message in _about(it, policy):
@@ -120,16 +127,16 @@ def _about(it: PlannedRepository, policy: Policy) -> Iterator[tuple[str, str]]:
     elif any(not bounds.allows(state.schedule) for bounds in _bounds(policy)):
         yield (
             "out-of-bounds",
-            f"'{spelt(state.schedule)}' is out of the bounds of the policy {policy.name}, which asks nobody about what"
-            " is established already: an administrator can set another spec.schedule",
+            f"'{spelt(state.schedule)}' is out of the bounds of the policy {policy.name}, which is asked neither about"
+            " the default nor about what is established already",
         )
     standings = it.decision.standings.items()
     superseded = [source for source, standing in standings if standing.verdict is Verdict.SUPERSEDED]
     if superseded:
         yield (
             "superseded",
-            f"these asked for another schedule before, and '{spelt(state.schedule)}' is established:"
-            f" {some(superseded)}; the same wish counts again only after they asked for something else",
+            f"'{spelt(state.schedule)}' is established; these asked for another schedule before, and the same wish counts"
+            f" again only after they asked for something else, or were disabled and enabled again: {some(superseded)}",
         )
 
 

@@ -6,7 +6,6 @@ from .._errors import InvalidSchedule
 from .._schedule import Schedule
 from ._text import count, printable, spelt
 
-
 _UNITS = {"day": 86_400, "hour": 3_600, "minute": 60, "second": 1}
 
 

@@ -13,11 +13,9 @@ from datetime import datetime, timezone, tzinfo
 from io import StringIO
 from pathlib import Path
 from pkgutil import resolve_name
-from shutil import get_terminal_size
 from typing import Any, TypeVar
 
 import click
-from attrs import evolve
 
 from .. import __version__
 from .._errors import InvalidManifest, InvalidValue, KopiaMaintError, shown
@@ -27,10 +25,10 @@ from .._policy import POLICIES, Policy, check_policy
 from .._schedule import DEFAULT_SCHEDULE
 from ._advice import advise
 from ._explain import explain
-from ._lint import Note, zone, zone_of
+from ._lint import zone, zone_of
 from ._load import STANDARD_INPUT, Document, Place, Problem, documents
 from ._report import report_on
-from ._show import as_github, as_json, as_table, as_yaml, summary
+from ._show import SHOW, summary
 from ._text import printable
 
 T = TypeVar("T")
@@ -131,7 +129,7 @@ def cli() -> None:
 @click.option(
     "-o",
     "--output",
-    **_choice("table", "json", "yaml", "github"),
+    **_choice(*SHOW),
     help="For people, for programs, the CronJobs themselves, or annotations of a pull request.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Conflicts, errors and the summary only.")
@@ -185,36 +183,22 @@ def plan_command(
             now=now or datetime.now(timezone.utc),
             policy=policy,
         )
-        advice = advise(report, policy, operator_namespace)
+        advice = advise(report, policy, operator_namespace, as_manifests=output == "yaml")
     except Exception as error:
         if policy in POLICIES.values():
-            raise
+            raise  # it is no policy's fault
         raise click.UsageError(printable(f"the policy {policy.name} failed: {type(error).__name__}: {error}")) from None
-    if output == "json":
-        text = as_json(report, advice)
-    elif output == "github":
-        text = as_github(report, advice, quiet=quiet)
-    elif output == "table":
-        text = as_table(report, advice, get_terminal_size().columns, quiet=quiet)
-    else:
-        text = as_yaml(report)
-        if any("jobTemplate" not in it.manifest["spec"] for it in report.repositories if it.manifest is not None):
-            message = "without a job template Kubernetes refuses a CronJob: give one with --template"
-            advice = evolve(advice, notes=[*advice.notes, Note("no-job-template", message)])
-        for note in () if quiet else advice.notes:
-            _write(f"{click.style('note', fg='yellow')}: {printable(note.whole)}\n", to_stderr=True)
-    _write(text)
-    if output != "github":  # there they are among the annotations
-        for problem in report.problems:
-            _write(f"{click.style('error', fg='red')}: {printable(str(problem))}\n", to_stderr=True)
+    for note in advice.notes if output == "yaml" and not quiet else ():
+        _tell("note", "yellow", note.whole)
+    _write(SHOW[output](report, advice, quiet))
+    for problem in report.problems if output != "github" else ():  # there they are among the annotations
+        _tell("error", "red", str(problem))
     nothing = not report.plan.decisions and not report.problems
     if nothing:
-        _write("nothing to plan: no ReplicationSource with Kopia, and no maintenance CronJob\n", to_stderr=True)
+        _tell("nothing to plan", None, "no ReplicationSource with Kopia, and no maintenance CronJob")
     _write(summary(report, advice), to_stderr=output != "table")
     status = CONFLICTS if any(it.conflicts for it in report.repositories) else 0
-    if report.problems or (nothing and not allow_empty):
-        status = BAD_INPUT
-    click.get_current_context().exit(status)
+    click.get_current_context().exit(BAD_INPUT if report.problems or (nothing and not allow_empty) else status)
 
 
 @cli.command(
@@ -304,10 +288,14 @@ def _with_progress(found: Iterable[T], doing: str) -> Iterator[T]:
             _write("\r\x1b[K", to_stderr=True)
 
 
+def _tell(word: str, colour: str | None, text: str) -> None:
+    _write(f"{click.style(word, fg=colour)}: {printable(text)}\n", to_stderr=True)
+
+
 def _write(text: str, *, to_stderr: bool = False) -> None:
     try:
         click.echo(text, nl=False, err=to_stderr, color=False if os.environ.get("NO_COLOR") else None)
-    except UnicodeEncodeError:  # where not even "─" can be written
+    except UnicodeEncodeError:  # a file's name, say
         _write(text.encode("ascii", "backslashreplace").decode(), to_stderr=to_stderr)
     except BrokenPipeError:
         # Who reads has seen enough. The interpreter will flush at its end, too: into nowhere.

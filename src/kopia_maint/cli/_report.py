@@ -123,17 +123,7 @@ def report_on(
     now: datetime,
     policy: Policy,
 ) -> Report:
-    """
-    Plan what was found in the input.
-
-    Args:
-        found: Objects, and what is wrong with those that cannot be read.
-        template: What new CronJobs are made from.
-        default_namespace: For sources that state none; None: they must.
-        operator_namespace: Where CronJobs are trusted: a tenant can write one elsewhere.
-        now: When to decide.
-        policy: Who may replace the established schedule.
-    """
+    """Plan what was found in the input; *default_namespace* is for sources that state none, None: they must."""
     given = _Input(default_namespace, operator_namespace)
     for it in found:
         given.add(it)
@@ -314,7 +304,7 @@ def _planned(
         yield PlannedRepository(
             cron_job_name=cron_job,
             name=name,
-            label=_label(name, cron_job, decision) if namesakes[name] > 1 else name or cron_job,
+            label=_told_apart(name, cron_job, decision) if name and namesakes[name] > 1 else name or cron_job,
             dated=all(_metadata(given.sources[it][0].value).get("creationTimestamp") for it in decision.standings),
             decision=decision,
             conflicts=_rejections(decision, given),
@@ -325,21 +315,17 @@ def _planned(
 
 
 def _name(decision: Reconciliation) -> str | None:
-    if decision.repository is not None:
-        return decision.repository.secret_name
-    return decision.current.secret_name if decision.current else None
+    known = decision.repository or decision.current
+    return known.secret_name if known else None
 
 
-def _label(name: str | None, cron_job: str, decision: Reconciliation) -> str:
+def _told_apart(name: str, cron_job: str, decision: Reconciliation) -> str:
     """Return a name that tells a repository from those with a Secret of the same name: by its CA, if that is known."""
-    if name is None:
-        return cron_job
     if decision.repository is None:
         return f"{name} ({cron_job.removeprefix(CRON_JOB_PREFIX)})"
     ca = decision.repository.custom_ca
-    return f"{name} ({' '.join(['CA', *filter(None, (ca.secret_name, ca.config_map_name, ca.key))])})".replace(
-        "(CA)", "(no CA)"
-    )
+    parts = [part for part in (ca.secret_name, ca.config_map_name, ca.key) if part]
+    return f"{name} ({' '.join(['CA', *parts]) if parts else 'no CA'})"
 
 
 def _rejections(decision: Reconciliation, given: _Input) -> Sequence[Rejection]:

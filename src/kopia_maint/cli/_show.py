@@ -3,8 +3,9 @@
 import json
 import os.path
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timezone
+from shutil import get_terminal_size
 from textwrap import wrap
 from typing import Any
 
@@ -36,7 +37,7 @@ def summary(report: Report, advice: Advice) -> str:
 # --- for programs ------------------------------------------------------------
 
 
-def as_json(report: Report, advice: Advice) -> str:
+def as_json(report: Report, advice: Advice, _: bool) -> str:
     """Return the plan as one JSON object, its shape documented in the command's reference; each member on a line."""
     plan = {
         "repositories": (_repository(it, advice) for it in report.repositories),
@@ -92,7 +93,7 @@ def _file(place: Place | None) -> dict[str, Any]:
     return {"file": file, "line": line}
 
 
-def as_yaml(report: Report) -> str:
+def as_yaml(report: Report, _: Advice, __: bool) -> str:
     """Return CronJobs as one text with many documents, their fields in the usual order, the alphabet's."""
     from . import _yaml  # late: JSON does without
 
@@ -103,7 +104,7 @@ def as_yaml(report: Report) -> str:
 # --- for a pull request ------------------------------------------------------
 
 
-def as_github(report: Report, advice: Advice, *, quiet: bool) -> str:
+def as_github(report: Report, advice: Advice, quiet: bool) -> str:
     """Return workflow commands that annotate files and lines."""
     commands = []
     for problem in report.problems:
@@ -143,9 +144,9 @@ def _escaped(text: str) -> str:
 # --- for people --------------------------------------------------------------
 
 
-def as_table(report: Report, advice: Advice, width: int, *, quiet: bool) -> str:
+def as_table(report: Report, advice: Advice, quiet: bool) -> str:
     """Return every repository with its conflicts, what ends them, and what else deserves a look."""
-    lines: list[str] = []
+    width, lines = get_terminal_size().columns, list[str]()
     for it in report.repositories:
         if it.conflicts or not quiet:
             lines += _paragraph(it.label, f": {', '.join(_facts(it))}", width, bold=True)
@@ -177,7 +178,7 @@ def _facts(it: PlannedRepository) -> Iterator[str]:
         yield run.replace(" ", _NBSP)
     yield f"owner {state.owner or 'unknown'}{' (orphaned)' * state.orphaned}".replace(" ", _NBSP)
     yield f"update ({', '.join(it.changes)})" if it.changes else action
-    yield f"used by {some(it.namespaces) or 'nobody'}"
+    yield f"used{_NBSP}by{_NBSP}{some(it.namespaces) or 'nobody'}"
 
 
 def _asks(rejection: Rejection) -> str:
@@ -193,7 +194,7 @@ def _ways_out(report: Report, advice: Advice, width: int) -> Iterator[str]:
     schedules = {_schedule(it) for it in report.repositories if it.conflicts}
     if not schedules:
         return
-    known = f"'{schedules.pop()}'" if len(schedules) == 1 else "that of its repository"
+    known = f"'{schedules.pop()}'" if len(schedules) == 1 else "the established schedule"
     for how in ways_out(known).values():
         yield from _paragraph("  -", f" {how}", width)
     labels = {it.cron_job_name: it.label for it in report.repositories}
@@ -225,3 +226,12 @@ def _paragraph(begin: str, text: str, width: int, **colours: Any) -> Iterator[st
     )
     yield style(first[: len(begin)], **colours) + first[len(begin) :]
     yield from others
+
+
+SHOW: dict[str, Callable[[Report, Advice, bool], str]] = {
+    "table": as_table,
+    "json": as_json,
+    "yaml": as_yaml,
+    "github": as_github,
+}
+"""The outputs by name: each of a report, advice, and whether to be quiet."""
