@@ -54,8 +54,8 @@ def test_quiet_leaves_conflicts_errors_and_the_summary() -> None:
     objects = (*disagreeing(), wants("@weekly", "team-c/c", "other"), "a: [")
     result = invoke("-q", given=documents(*objects))
     assert result.stdout.splitlines() == [
-        "shared-repo-secret: 0 2 * * *, owner team-a, update (claims, conflict), used by",
-        "    team-a, team-b",
+        "shared-repo-secret: 0 2 * * *, owner team-a, update (claims, conflict),",
+        "    used by team-a, team-b",
         "  conflict: team-b/source-b wants 0 4 * * *, new",
         "2 repositories, 1 conflict in 1, 1 error, 1 note",
     ]

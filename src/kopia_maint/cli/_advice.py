@@ -135,7 +135,7 @@ def _about(it: PlannedRepository, policy: Policy) -> Iterator[tuple[str, str]]:
     if superseded:
         yield (
             "superseded",
-            f"'{spelt(state.schedule)}' is established; these asked for another schedule before, and the same wish counts"
+            f"'{spelt(state.schedule)}' is established; these asked for another schedule before, and their wish counts"
             f" again only after they asked for something else, or were disabled and enabled again: {some(superseded)}",
         )
 
