@@ -6,43 +6,40 @@ are the Kubernetes manifests themselves, so that every implementation can use it
 own types. Nothing is remembered between lines.
 """
 
-from __future__ import annotations
-
 import json
-from collections.abc import Generator
-from contextlib import contextmanager
-from datetime import datetime
+from collections.abc import Callable, Mapping
+from datetime import datetime, timedelta
 from math import isinf
-from typing import Any
+from typing import Any, TypeVar
 
-from .._errors import InvalidValue, KopiaMaintError, shown
-from .._manifest import (
-    MAX_DEPTH,
-    is_deep,
-    manifest_from_state,
-    merge_patch,
-    patch_from_state,
-    request_from_manifest,
-    state_from_manifest,
-)
-from .._model import CronJobState, SourceRef, SourceRequest, parse_time
-from .._policy import POLICIES, Policy
-from .._resolver import reconcile, resolve
+from .._decision import Action
+from .._errors import InvalidManifest, InvalidValue, KopiaMaintError, at, joined, shown
+from .._manifest import manifest_from_state, patch_from_state, request_from_manifest, state_from_manifest
+from .._model import CronJobState, SourceRef, check_name, parse_time
+from .._objects import MAX_DEPTH, Fields, attempt, is_deep, merge_patch
+from .._plan import plan_manifests
+from .._policy import POLICIES, Bounded, Policy
+from .._resolver import hand_over, reconcile, resolve, withdraw
+from .._schedule import Schedule
 
 MAX_LENGTH = 64 * 1024 * 1024
 """Bytes of one line: a list of more sources than one CronJob can hold claims of is shorter."""
 
+T = TypeVar("T")
+Answer = dict[str, Any]
 
-def answer(line: str | bytes) -> dict[str, Any]:
+
+def answer(line: str | bytes) -> Answer:
     """
     Answer one line; what is refused is answered with ``{"error": {"code", "message", "path"}}``.
 
     Args:
-        line: A JSON object with ``op`` (``resolve`` or ``reconcile``), ``current``,
-            ``request`` or ``requests``, ``now`` and ``policy``.
+        line: A JSON object with ``op`` (a key of ``OPS``), ``policy``, and what the op needs. Of several faults, the
+            first is answered: ``op``, ``policy``, ``now``, then what is asked for, then the CronJob.
     """
     try:
-        return _answer(read(line))
+        asked = Fields(read(line))
+        return _one_of(OPS, asked, "op")(asked, _policy(asked))
     except KopiaMaintError as error:
         return {"error": {"code": error.code, "message": error.message, "path": error.path}}
 
@@ -76,81 +73,141 @@ def _number(text: str) -> float:
     return value
 
 
-def _answer(asked: dict[str, Any]) -> dict[str, Any]:
-    op = _text(asked, "op")
-    if op not in ("resolve", "reconcile"):
-        raise InvalidValue(f"{shown(op)} is not known, only resolve and reconcile are", path="op")
-    time = _text(asked, "now")
-    with _at("now"):
-        now = parse_time(time)
-    policy = POLICIES.get(_text(asked, "policy"))
-    if policy is None:
-        raise InvalidValue(f"{shown(asked['policy'])} is not known, only {', '.join(POLICIES)} are", path="policy")
-    return (_resolve if op == "resolve" else _reconcile)(asked, now, policy)
+# --- the ops -----------------------------------------------------------------------
 
 
-def _resolve(asked: dict[str, Any], now: datetime, policy: Policy) -> dict[str, Any]:
-    current = asked.get("current")
-    with _at("request"):
-        request = request_from_manifest(asked.get("request"))  # type: ignore[arg-type]
+def _resolve(asked: Fields, policy: Policy) -> Answer:
+    now, current = _now(asked), asked.members.get("current")
+    with at("request"):
+        request = request_from_manifest(asked.members.get("request"))  # type: ignore[arg-type] # it says what is wrong
     if request is None:
         return {"verdict": None, "cronJob": current}
-    resolution = resolve(_state(current), request, now=now, policy=policy)
-    return {"verdict": resolution.verdict.value, "cronJob": _written(resolution.desired, current)}
+    decision = resolve(_state(asked), request, now=now, policy=policy)
+    return {"verdict": decision.verdict.value, "cronJob": _written(decision.desired, current)}
 
 
-def _reconcile(asked: dict[str, Any], now: datetime, policy: Policy) -> dict[str, Any]:
-    current, manifests = asked.get("current"), asked.get("requests")
-    if not isinstance(manifests, list):
-        raise InvalidValue(f"must be a list, not {shown(manifests)}", path="requests")
-    requests: list[SourceRequest | None] = []
-    unreadable: list[SourceRef] = []
-    for index, manifest in enumerate(manifests):
+def _reconcile(asked: Fields, policy: Policy) -> Answer:
+    now, requests, unreadable = _now(asked), [], []
+    for index, manifest in enumerate(_list(asked, "requests")):
         try:
-            with _at(f"requests[{index}]"):
-                requests.append(request_from_manifest(manifest))
+            with at(f"requests[{index}]"):
+                request = request_from_manifest(manifest)
         except KopiaMaintError as error:
-            if error.source is None:  # nobody can say whose claim has to stand
+            if error.source is None:  # nobody can say whose claim has to stay
                 raise
             unreadable.append(error.source)
-    ours = [request for request in requests if request is not None]
-    answered = reconcile(_state(current), ours, now=now, policy=policy, unreadable=unreadable)
-    verdicts = {str(source): verdict.value for source, verdict in answered.verdicts.items()}
-    verdicts.update((str(source), "unreadable") for source in unreadable)
-    return {"verdicts": verdicts, "cronJob": _written(answered.desired, current)}
+        else:
+            requests += [request] if request else []
+    decision = reconcile(_state(asked), requests, now=now, policy=policy, unreadable=unreadable)
+    verdicts = {str(source): verdict.value for source, verdict in decision.verdicts.items()}
+    return {"verdicts": verdicts, "cronJob": _written(decision.desired, asked.members.get("current"))}
 
 
-def _state(current: Any) -> CronJobState | None:
+def _hand_over(asked: Fields, policy: Policy) -> Answer:
+    namespace = asked.read("namespace", check_name, "namespace", "namespace", variables=False)
+    decision = hand_over(_required(_state(asked), "current"), namespace, policy=policy)
+    return {"cronJob": _written(decision.desired, asked.members["current"])}
+
+
+def _withdraw(asked: Fields, policy: Policy) -> Answer:
+    source = asked.read("source", lambda text: SourceRef(*(text.partition("/")[::2])), variables=False)
+    decision = withdraw(_required(_state(asked), "current"), source, policy=policy)
+    return {"cronJob": _written(decision.desired, asked.members["current"])}
+
+
+def _plan(asked: Fields, policy: Policy) -> Answer:
+    now, sources, cron_jobs = _now(asked), _list(asked, "replicationSources"), _list(asked, "cronJobs")
+    namespace = asked.read("operatorNamespace", check_name, "namespace", "operatorNamespace", variables=False)
+    plan = plan_manifests(
+        cron_jobs=cron_jobs,
+        replication_sources=sources,
+        template=lambda *_: {},
+        operator_namespace=namespace,
+        complete=_required(asked.get("complete", bool, "true or false"), "complete"),
+        now=now,
+        policy=policy,
+    )
+    after: dict[str, Any] = dict.fromkeys(plan.decisions)
+    for cron_job in cron_jobs:
+        state = attempt(state_from_manifest, cron_job)
+        if state and state.cron_job_name in after and cron_job["metadata"].get("namespace") == namespace:
+            after[state.cron_job_name] = cron_job
+    for write in plan.writes:
+        deleted = write.action is Action.DELETE
+        after[write.name] = None if deleted else merge_patch(after[write.name], write.body)
+    standings = {str(source): standing.reason.lower() for source, standing in plan.standings.items()}
+    return {"cronJobs": after, "standings": standings, "withheld": [*plan.withheld]}
+
+
+OPS: Mapping[str, Callable[[Fields, Policy], Answer]] = {
+    "resolve": _resolve,
+    "reconcile": _reconcile,
+    "handOver": _hand_over,
+    "withdraw": _withdraw,
+    "plan": _plan,
+}
+
+
+# --- what the ops need ---------------------------------------------------------------
+
+
+def _policy(asked: Fields) -> Policy:
+    """Read a policy: its name, or a mapping for a bounded one, whose bounds are Go durations as ``@every`` has them."""
+    if not isinstance(asked.members.get("policy"), dict):
+        return _one_of(POLICIES, asked, "policy")
+    bounded = asked.mapping("policy")
+    _one_of({"bounded": Bounded}, bounded, "name")
+    inner = _one_of(POLICIES, bounded, "policy")
+    shortest, longest = (_duration(bounded, key) for key in ("shortest", "longest"))
+    with at("policy"):
+        return Bounded(inner, shortest=shortest, longest=longest)
+
+
+def _duration(bounded: Fields, key: str) -> timedelta | None:
+    if bounded.members.get(key) is None:
+        return None
+    return bounded.read(key, lambda text: Schedule.parse(f"@every {text}"), variables=False).shortest_interval
+
+
+def _one_of(known: Mapping[str, T], asked: Fields, key: str) -> T:
+    name = asked.required(key, variables=False)
+    if name not in known:
+        raise InvalidValue(f"{shown(name)} is not known, only {', '.join(known)}", path=joined(asked.path, key))
+    return known[name]
+
+
+def _now(asked: Fields) -> datetime:
+    return asked.read("now", parse_time, variables=False)
+
+
+def _list(asked: Fields, key: str) -> list[Any]:
+    objects: list[Any] = _required(asked.get(key, list, "a list"), key)
+    return objects
+
+
+def _required(value: Any, path: str) -> Any:
+    if value is None:
+        raise InvalidManifest("is missing", path=path)
+    return value
+
+
+def _state(asked: Fields) -> CronJobState | None:
+    current = asked.members.get("current")
     if current is None:
         return None
-    with _at("current"):
-        return state_from_manifest(current)
+    with at("current"):
+        state = state_from_manifest(current)
+        if state is None:
+            raise InvalidManifest("is not a maintenance CronJob")
+    return state
 
 
 def _written(desired: CronJobState | None, current: Any) -> dict[str, Any] | None:
     """Return the CronJob as it should be: the current one patched, or a new one."""
     if desired is None:
         return None
-    with _at("cronJob"):
+    with at("cronJob"):
         if current is None:
             return manifest_from_state(desired, {})
-        patch = patch_from_state(desired, current)
-    written: dict[str, Any] = current if patch is None else merge_patch(current, patch)
+        written: dict[str, Any] = merge_patch(current, patch_from_state(desired, current) or {})
     return written
-
-
-def _text(asked: dict[str, Any], key: str) -> str:
-    value = asked.get(key)
-    if not isinstance(value, str):
-        raise InvalidValue(f"must be a string, not {shown(value)}", path=key)
-    return value
-
-
-@contextmanager
-def _at(path: str) -> Generator[None]:
-    """Put *path* in front of the path of an error: it says where in the line the fault is."""
-    try:
-        yield
-    except KopiaMaintError as error:
-        error.within(path)
-        raise

@@ -22,7 +22,8 @@ from typing import Any
 from attrs import frozen
 
 from .._errors import KopiaMaintError
-from .._manifest import CONFLICT_ANNOTATION, NAMESPACE_LABEL_PREFIX, OWNER_KEY, merge_patch
+from .._manifest import CONFLICT_ANNOTATION, NAMESPACE_LABEL_PREFIX, OWNER_KEY
+from .._objects import merge_patch
 from .._schedule import Schedule
 from ._answer import MAX_LENGTH, read
 from ._vectors import Step, Vector
