@@ -1,21 +1,43 @@
 """How does this library answer lines, and how is it said what another implementation made of the vectors?"""
 
-from __future__ import annotations
-
 import json
-from collections.abc import Callable, Iterator, Sequence
+import os
+import signal
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 from ..conformance import Outcome, answer
 from ..conformance._answer import MAX_LENGTH
 
 _SHOWN = 300
+_COUNTED = ("passed", "failed", "leftOut")
 
 
-def serve(questions: BinaryIO, write: Callable[[str], None]) -> None:
-    """Answer every line with one, until the end of input."""
-    for line in _lines(questions):
-        write(json.dumps(answer(line)) + "\n")
+def serve(questions: BinaryIO, answers: BinaryIO) -> None:
+    """Answer every line with one, until the end of input or until nobody reads the answers."""
+    try:
+        for line in _lines(questions):
+            answers.write(json.dumps(answer(line)).encode() + b"\n")
+            answers.flush()
+    except BrokenPipeError:
+        # The interpreter flushes at its end, too: into nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), answers.fileno())
+
+
+@contextmanager
+def ended_by_signals() -> Generator[None]:
+    """Let SIGTERM and SIGHUP unwind the stack, as Ctrl-C does: the runner then ends what it has started."""
+    handlers = {number: signal.signal(number, _end) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def _end(number: int, _: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _lines(stream: BinaryIO) -> Iterator[bytes]:
@@ -28,14 +50,11 @@ def _lines(stream: BinaryIO) -> Iterator[bytes]:
 
 def as_json(outcomes: Sequence[Outcome]) -> str:
     """Return what became of the vectors as one JSON object."""
-    failed = [outcome for outcome in outcomes if outcome.differences]
-    report = {
-        "passed": len(outcomes) - len(failed),
-        "failed": len(failed),
-        "areas": [{"area": area, "passed": passed, "failed": of - passed} for area, passed, of in _areas(outcomes)],
-        "failures": [_failure(outcome) for outcome in failed],
-    }
-    return json.dumps(report, indent=2) + "\n"
+    areas = _areas(outcomes)
+    counted = [{"area": area, **dict(zip(_COUNTED, counts, strict=True))} for area, counts in areas.items()]
+    totals = dict(zip(_COUNTED, map(sum, zip(*areas.values(), strict=True)), strict=True))
+    failures = [_failure(outcome) for outcome in outcomes if outcome.differences]
+    return json.dumps({**totals, "areas": counted, "failures": failures}, indent=2) + "\n"
 
 
 def _failure(outcome: Outcome) -> dict[str, Any]:
@@ -66,19 +85,21 @@ def as_table(outcomes: Sequence[Outcome]) -> str:
                 lines.append(f"      got      {_value(difference.got)}")
             lines.append("")
     areas = _areas(outcomes)
-    areas.append(("all", sum(passed for _, passed, _ in areas), len(outcomes)))
-    width = max(len(_plain(area)) for area, _, _ in areas)
-    lines += [f"{_plain(area):<{width}}  {passed:>3} of {of:>3} passed" for area, passed, of in areas]
+    areas["all"] = [sum(counts) for counts in zip(*areas.values(), strict=True)]
+    width = max(len(_plain(area)) for area in areas)
+    for area, (passed, failed, left_out) in areas.items():
+        rest = f", {left_out} left out" if left_out else ""
+        lines.append(f"{_plain(area):<{width}}  {passed:>3} of {passed + failed:>3} passed{rest}")
     return "\n".join(lines) + "\n"
 
 
-def _areas(outcomes: Sequence[Outcome]) -> list[tuple[str, int, int]]:
-    """Return of each area how many vectors passed, and how many there are."""
-    counts: dict[str, tuple[int, int]] = {}
-    for outcome in outcomes:
-        passed, of = counts.get(outcome.vector.area, (0, 0))
-        counts[outcome.vector.area] = passed + (not outcome.differences), of + 1
-    return [(area, passed, of) for area, (passed, of) in counts.items()]
+def _areas(outcomes: Sequence[Outcome]) -> dict[str, list[int]]:
+    """Count for each area the vectors that passed, that failed, and that were left out."""
+    counts: dict[str, list[int]] = {}
+    for it in outcomes:
+        column = 2 if it.step == 0 else 1 if it.differences else 0
+        counts.setdefault(it.vector.area, [0, 0, 0])[column] += 1
+    return counts
 
 
 def _value(value: Any) -> str:

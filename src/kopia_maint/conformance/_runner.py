@@ -7,25 +7,23 @@ there in any form it likes; compared is only what others can observe. One that
 crashes, hangs or talks rubbish fails the vector it was at, and is started again.
 """
 
-from __future__ import annotations
-
 import json
 import os
 import selectors
 import signal
 import subprocess
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from attrs import frozen
 
-from .._errors import KopiaMaintError
+from .._errors import InvalidValue, KopiaMaintError
 from .._manifest import CONFLICT_ANNOTATION, NAMESPACE_LABEL_PREFIX, OWNER_KEY
 from .._objects import merge_patch
 from .._schedule import Schedule
-from ._answer import MAX_LENGTH, read
+from ._answer import MAX_LENGTH, OPS, read
 from ._vectors import Step, Vector
 
 _MAX_HANGS = 3
@@ -51,7 +49,7 @@ class Outcome:
 
     Attributes:
         vector: Which one.
-        step: The number of the last step that was tried, from 1.
+        step: The number of the last step that was tried, from 1; 0: the vector was left out.
         differences: What was different there; nothing: the vector passed.
     """
 
@@ -60,24 +58,31 @@ class Outcome:
     differences: tuple[Difference, ...]
 
 
-def run(command: Sequence[str], vectors: Iterable[Vector], *, timeout: float = 30.0) -> Iterator[Outcome]:
+def run(
+    command: Sequence[str], vectors: Iterable[Vector], *, ops: Collection[str] = tuple(OPS), timeout: float = 30.0
+) -> Iterator[Outcome]:
     """
     Put every vector to the implementation that *command* starts, and yield what became of each.
 
     Args:
         command: The program and its arguments.
         vectors: What to put to it.
+        ops: What the implementation can answer; a vector that needs another op is left out.
         timeout: How many seconds one answer may take. After three that took longer
             nothing more is asked: every other vector fails.
 
     Raises:
+        InvalidValue: Every vector would be left out.
         OSError: The command cannot be started.
     """
+    todo = list(vectors)
+    if not any(vector.ops <= set(ops) for vector in todo):
+        raise InvalidValue(f"there is no vector for {', '.join(ops)}")
     implementation = _Implementation(command, timeout)
     try:
         implementation.start()
-        for vector in vectors:
-            yield outcome(vector, implementation.ask)
+        for vector in todo:
+            yield outcome(vector, implementation.ask) if vector.ops <= set(ops) else Outcome(vector, 0, ())
     finally:
         implementation.stop()
 
@@ -88,18 +93,34 @@ class _Fault(Exception):
 
 def outcome(vector: Vector, ask: Callable[[dict[str, Any]], dict[str, Any]]) -> Outcome:
     """Put the steps of *vector* to whoever answers *ask*, until something is different."""
-    current, number = vector.current, 0
+    current: Any = vector.current
+    number = 0
     for number, step in enumerate(vector.steps, 1):
         current = merge_patch(current, step.edit) if step.edit else current
         try:
-            answer = ask({**step.send, "current": current})
+            answer = ask({**step.send, **_given(step, current)})
         except _Fault as fault:
             return Outcome(vector, number, (Difference("answer", "one line of JSON", str(fault)),))
         differences = tuple(_differences(step, current, answer))
         if differences:
             return Outcome(vector, number, differences[:_MAX_DIFFERENCES])
-        current = current if "error" in answer else answer["cronJob"]
+        current = current if "error" in answer else _after(step, current, answer)
     return Outcome(vector, number, ())
+
+
+def _given(step: Step, current: Any) -> dict[str, Any]:
+    return {"cronJobs": [*(current or {}).values()]} if _plans(step) else {"current": current}
+
+
+def _after(step: Step, current: Any, answer: dict[str, Any]) -> Any:
+    if not _plans(step):
+        return answer["cronJob"]
+    after = {**(current or {}), **answer["cronJobs"]}
+    return {name: cron_job for name, cron_job in after.items() if cron_job is not None}
+
+
+def _plans(step: Step) -> bool:
+    return bool(step.send["op"] == "plan")
 
 
 # --- what is compared ----------------------------------------------------------
@@ -113,42 +134,53 @@ def _differences(step: Step, current: Any, answer: dict[str, Any]) -> Iterator[D
         if got != expect.get("error", ...):
             yield Difference("error", expect.get("error", ...), answer.get("error", ...))
         return
-    for what in ("verdict", "verdicts"):
+    for what in ("verdict", "verdicts", "standings"):
         if what in expect:
             yield from _unequal(what, expect[what], answer.get(what, ...))
-    got = answer.get("cronJob", ...)
-    if got is not None and not isinstance(got, dict):
-        yield Difference("cronJob", "a CronJob, or null", got)
+    if "withheld" in expect:
+        withheld = answer.get("withheld", ...)
+        yield from _unequal("withheld", _sorted(expect["withheld"]), _sorted(withheld))
+    got = answer.get("cronJobs", ...) if _plans(step) else {"": answer.get("cronJob", ...)}
+    if not isinstance(got, dict) or not all(it is None or isinstance(it, dict) for it in got.values()):
+        yield Difference("cronJob", "a CronJob, or null", got.get("", got) if isinstance(got, dict) else got)
         return
-    if "cronJob" in expect:
-        yield from _observed(expect["cronJob"], got)
+    expected = expect.get("cronJobs") if _plans(step) else {"": expect["cronJob"]} if "cronJob" in expect else None
+    if expected is not None:
+        yield from _unequal("cronJobs", sorted(expected), sorted(got))
+        for name in expected.keys() & got.keys():
+            yield from _observed(name and f"{name}: ", expected[name], got[name])
+    after = _after(step, current, answer)
     if expect.get("unchanged") is True:
-        yield from _unequal("unchanged cronJob", current, got)
-    elif expect.get("unchanged") is False and got == current:
+        yield from _unequal("unchanged cronJob", current or None, after or None)
+    elif expect.get("unchanged") is False and after == current:
         yield Difference("cronJob", "a change", "none")
 
 
-def _observed(expect: Mapping[str, Any] | None, got: Mapping[str, Any] | None) -> Iterator[Difference]:
+def _observed(where: str, expect: Mapping[str, Any] | None, got: Mapping[str, Any] | None) -> Iterator[Difference]:
     """Compare a CronJob as those see it who know nothing of its claims."""
     if expect is None or got is None:
-        yield from _unequal("cronJob", expect, got)
+        yield from _unequal(f"{where}cronJob", expect, got)
         return
     metadata = _mapping(got, "metadata")
     labels, annotations = _mapping(metadata, "labels"), _mapping(metadata, "annotations")
     if "schedule" in expect:
         schedule = _mapping(got, "spec").get("schedule", ...)
         if _meaning(schedule) != _meaning(expect["schedule"]):
-            yield Difference("schedule", expect["schedule"], schedule)
+            yield Difference(f"{where}schedule", expect["schedule"], schedule)
     if "owner" in expect:
-        yield from _unequal("owner (annotation)", expect["owner"], annotations.get(OWNER_KEY))
-        yield from _unequal("owner (label)", expect["owner"], labels.get(OWNER_KEY))
+        yield from _unequal(f"{where}owner (annotation)", expect["owner"], annotations.get(OWNER_KEY))
+        yield from _unequal(f"{where}owner (label)", expect["owner"], labels.get(OWNER_KEY))
     if "conflict" in expect:
-        yield from _unequal("conflict", expect["conflict"], annotations.get(CONFLICT_ANNOTATION))
+        yield from _unequal(f"{where}conflict", expect["conflict"], annotations.get(CONFLICT_ANNOTATION))
     if "namespaces" in expect:
-        tracked = sorted(key[len(NAMESPACE_LABEL_PREFIX) :] for key in labels if key.startswith(NAMESPACE_LABEL_PREFIX))
-        yield from _unequal("namespaces", sorted(expect["namespaces"]), tracked)
+        tracked = [key[len(NAMESPACE_LABEL_PREFIX) :] for key in labels if key.startswith(NAMESPACE_LABEL_PREFIX)]
+        yield from _unequal(f"{where}namespaces", _sorted(expect["namespaces"]), _sorted(tracked))
     if "holds" in expect:
-        yield from _unequal("cronJob", merge_patch(got, expect["holds"]), got)
+        yield from _unequal(f"{where}cronJob", merge_patch(got, expect["holds"]), got)
+
+
+def _sorted(names: Any) -> Any:
+    return sorted(names, key=str) if isinstance(names, list) else names
 
 
 def _mapping(parent: Mapping[str, Any], key: str) -> Mapping[str, Any]:
@@ -195,19 +227,21 @@ class _Implementation:
             os.set_blocking(stream.fileno(), False)
 
     def stop(self) -> int | None:
-        """End it, gently at first; return its exit status if it ended by itself."""
+        """End it and all that it started, gently at first; return its exit status if it ended by itself."""
         process, self._process = self._process, None
         if process is None:
             return None
-        for stream in (process.stdin, process.stdout, process.stderr):
-            assert stream is not None
-            stream.close()
+        ended = False
         try:
-            return process.wait(timeout=1)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return None
+            for stream in (process.stdin, process.stdout, process.stderr):
+                assert stream is not None
+                stream.close()
+            ended = _ends(process.pid)
+        finally:
+            with suppress(ProcessLookupError, PermissionError):  # nobody is left
+                os.killpg(process.pid, signal.SIGKILL)
+            status = process.wait()
+        return status if ended else None
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a line."""
@@ -273,3 +307,13 @@ class _Implementation:
         ended = "it closed its output" if status is None else f"it ended with status {status}"
         words = self._last_words.decode(errors="replace").strip()
         return f"{ended}; its last words: {words}" if words else ended
+
+
+def _ends(pid: int) -> bool:
+    """Wait a second for a process to end; it is not reaped, so that its group keeps its number."""
+    deadline = monotonic() + 1
+    while os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+        if monotonic() > deadline:
+            return False
+        sleep(0.01)
+    return True

@@ -1,13 +1,12 @@
 """
-What must be observable after which step? The vectors, as they stand in files.
+What must be observable after which step? The vectors, as their files have them.
 
 The files are JSON, one for each area of the rules; ``vectors.schema.json`` is
 their JSON Schema.
 """
 
-from __future__ import annotations
-
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,25 @@ from attrs import frozen
 from .._errors import InvalidManifest, KopiaMaintError, shown
 from ._answer import read
 
-EXPECTATIONS = {"verdict", "verdicts", "error", "unchanged", "cronJob"}
-OBSERVED = {"schedule", "owner", "conflict", "namespaces", "holds"}
+_Kinds = Mapping[str, type | tuple[type, ...]]
+_STRING_OR_NULL = (str, type(None))
+_EXPECTATIONS: _Kinds = {
+    "verdict": _STRING_OR_NULL,
+    "verdicts": dict,
+    "standings": dict,
+    "withheld": list,
+    "error": str,
+    "unchanged": bool,
+    "cronJob": (dict, type(None)),
+    "cronJobs": dict,
+}
+_OBSERVED: _Kinds = {
+    "schedule": str,
+    "owner": _STRING_OR_NULL,
+    "conflict": _STRING_OR_NULL,
+    "namespaces": list,
+    "holds": dict,
+}
 
 
 @frozen
@@ -27,9 +43,9 @@ class Step:
     One line to send, and what must be observable after it.
 
     Attributes:
-        send: The line, but for ``current``: that is the CronJob of the answer before.
+        send: The line, but for ``current`` (or ``cronJobs``): that is the CronJob of the answer before.
         expect: What must be observable. What is not mentioned is not compared.
-        edit: A JSON merge patch for the CronJob, applied first: what somebody else did to it meanwhile.
+        edit: A JSON merge patch for what is current, applied first: what somebody else did to it meanwhile.
     """
 
     send: Mapping[str, Any]
@@ -46,7 +62,8 @@ class Vector:
         area: The part of the rules that it belongs to.
         name: Which one it is; unique within the area.
         sentence: The rule that it tests.
-        current: The CronJob that it begins with; None: there is none.
+        current: The CronJob that it begins with; None: there is none. Where the steps are plans,
+            a mapping of CronJobs: ours by name, others by any key.
         steps: What happens.
     """
 
@@ -56,14 +73,18 @@ class Vector:
     current: Mapping[str, Any] | None
     steps: tuple[Step, ...]
 
+    @property
+    def ops(self) -> frozenset[str]:
+        """What an implementation must be able to answer."""
+        return frozenset(step.send["op"] for step in self.steps)
+
 
 def load(directory: Path | None = None) -> list[Vector]:
     """
     Return the vectors of every ``*.json`` in *directory*, by default those of this package.
 
     Raises:
-        InvalidManifest: A file does not hold vectors, or there is none.
-        OSError: A file cannot be read.
+        InvalidManifest: A file cannot be read, does not hold vectors, or there is none.
     """
     folder = directory or resources.files(__package__ or "").joinpath("vectors")
     files = sorted((file for file in folder.iterdir() if file.name.endswith(".json")), key=lambda file: file.name)
@@ -71,6 +92,8 @@ def load(directory: Path | None = None) -> list[Vector]:
     for file in files:
         try:
             vectors += _file(read(file.read_bytes()))
+        except OSError as error:
+            raise InvalidManifest(f"cannot be read: {error.strerror}", path=file.name) from None
         except KopiaMaintError as error:
             raise InvalidManifest(error.message, path=f"{file.name}: {error.path}".rstrip(": ")) from None
     if not vectors:
@@ -86,16 +109,42 @@ def _file(content: Mapping[str, Any]) -> list[Vector]:
         current = _take(vector, "current", dict, path, optional=True)
         name, sentence = _take(vector, "name", str, path), _take(vector, "tests", str, path)
         vectors.append(Vector(area, name, sentence, current, tuple(steps)))
+        if "plan" in vectors[-1].ops and len(vectors[-1].ops) > 1:
+            raise InvalidManifest(
+                "plans a whole cluster in one step, and decides about one CronJob in another", path=path
+            )
     return vectors
 
 
 def _step(step: object, path: str) -> Step:
     send, expect = _take(step, "send", dict, path), _take(step, "expect", dict, path)
-    unknown = expect.keys() - EXPECTATIONS
-    unknown |= (_take(expect, "cronJob", dict, f"{path}.expect", optional=True) or {}).keys() - OBSERVED
-    if unknown or not expect:  # an expectation that is not looked at would be met by everybody
-        raise InvalidManifest(f"expects {shown(', '.join(sorted(unknown)))}, which is not known", path=path)
-    return Step(send, expect, _take(step, "edit", dict, path, optional=True) or {})
+    _take(send, "op", str, f"{path}.send")
+    _check(expect, _EXPECTATIONS, f"{path}.expect")
+    observed = [expect.get("cronJob"), *expect.get("cronJobs", {}).values()]
+    for cron_job in observed:
+        if cron_job is not None:
+            _check(cron_job, _OBSERVED, f"{path}.expect")
+    sent = {key: [*_repeated(value)] if isinstance(value, list) else value for key, value in send.items()}
+    return Step(sent, expect, _take(step, "edit", dict, path, optional=True) or {})
+
+
+def _check(expect: object, known: _Kinds, path: str) -> None:
+    """Refuse an expectation that nothing would be compared with: everybody would meet it."""
+    if not isinstance(expect, dict) or not expect:
+        raise InvalidManifest("expects nothing", path=path)
+    for key, value in expect.items():
+        if not isinstance(value, known.get(key, ())):
+            raise InvalidManifest(f"expects {shown(key)}, which is not known or has another type", path=path)
+
+
+def _repeated(items: list[Any]) -> Iterator[Any]:
+    """Write out each ``{"repeat": N, "of": ITEM}``: N items, with the number of each in place of ``#``."""
+    for item in items:
+        if isinstance(item, dict) and item.keys() == {"repeat", "of"}:
+            text = json.dumps(item["of"])
+            yield from (json.loads(text.replace("#", str(number))) for number in range(item["repeat"]))
+        else:
+            yield item
 
 
 def _take(parent: object, key: str, kind: type, path: str, *, optional: bool = False) -> Any:
