@@ -20,10 +20,12 @@ from .._objects import MAX_DEPTH, Fields, attempt, is_deep, merge_patch
 from .._plan import plan_manifests
 from .._policy import POLICIES, Bounded, Policy
 from .._resolver import hand_over, reconcile, resolve, withdraw
-from .._schedule import Schedule
+from .._schedule import _interval
 
 MAX_LENGTH = 64 * 1024 * 1024
 """Bytes of one line: a list of more sources than one CronJob can hold claims of is shorter."""
+
+_MAX_DURATION_LENGTH = 256
 
 T = TypeVar("T")
 Answer = dict[str, Any]
@@ -164,9 +166,14 @@ def _policy(asked: Fields) -> Policy:
 
 
 def _duration(bounded: Fields, key: str) -> timedelta | None:
-    if bounded.members.get(key) is None:
+    text = bounded.string(key, variables=False)
+    if text is None:
         return None
-    return bounded.read(key, lambda text: Schedule.parse(f"@every {text}"), variables=False).shortest_interval
+    seconds = _interval(text) if len(text) <= _MAX_DURATION_LENGTH else None
+    if seconds is None:
+        message = f"{shown(text)} is not a Go duration, such as 90m or 1h30m"
+        raise InvalidValue(message, path=joined(bounded.path, key))
+    return timedelta(seconds=seconds)
 
 
 def _one_of(known: Mapping[str, T], asked: Fields, key: str) -> T:
