@@ -13,7 +13,7 @@ from math import isinf
 from typing import Any, TypeVar
 
 from .._decision import Action
-from .._errors import InvalidManifest, InvalidValue, KopiaMaintError, at, joined, shown
+from .._errors import InvalidManifest, InvalidValue, KopiaMaintError, at, shown
 from .._manifest import manifest_from_state, patch_from_state, request_from_manifest, state_from_manifest
 from .._model import CronJobState, SourceRef, check_name, parse_time
 from .._objects import MAX_DEPTH, Fields, attempt, is_deep, merge_patch
@@ -172,14 +172,14 @@ def _duration(bounded: Fields, key: str) -> timedelta | None:
     seconds = _interval(text) if len(text) <= _MAX_DURATION_LENGTH else None
     if seconds is None:
         message = f"{shown(text)} is not a Go duration, such as 90m or 1h30m"
-        raise InvalidValue(message, path=joined(bounded.path, key))
+        raise InvalidValue(message, path=bounded.path(key))
     return timedelta(seconds=seconds)
 
 
 def _one_of(known: Mapping[str, T], asked: Fields, key: str) -> T:
     name = asked.required(key, variables=False)
     if name not in known:
-        raise InvalidValue(f"{shown(name)} is not known, only {', '.join(known)}", path=joined(asked.path, key))
+        raise InvalidValue(f"{shown(name)} is not known, only {', '.join(known)}", path=asked.path(key))
     return known[name]
 
 
@@ -188,8 +188,10 @@ def _now(asked: Fields) -> datetime:
 
 
 def _list(asked: Fields, key: str) -> list[Any]:
-    objects: list[Any] = _required(asked.get(key, list, "a list"), key)
-    return objects
+    value = _required(asked.members.get(key), key)
+    if not isinstance(value, list):
+        raise InvalidManifest(f"must be a list, not {shown(value)}", path=key)
+    return value
 
 
 def _required(value: Any, path: str) -> Any:
