@@ -93,7 +93,7 @@ class _Fault(Exception):
 
 def outcome(vector: Vector, ask: Callable[[dict[str, Any]], dict[str, Any]]) -> Outcome:
     """Put the steps of *vector* to whoever answers *ask*, until something is different."""
-    current: Any = vector.current
+    current: Any = {} if vector.current is None and "plan" in vector.ops else vector.current
     number = 0
     for number, step in enumerate(vector.steps, 1):
         current = merge_patch(current, step.edit) if step.edit else current
@@ -109,13 +109,13 @@ def outcome(vector: Vector, ask: Callable[[dict[str, Any]], dict[str, Any]]) -> 
 
 
 def _given(step: Step, current: Any) -> dict[str, Any]:
-    return {"cronJobs": [*(current or {}).values()]} if _plans(step) else {"current": current}
+    return {"cronJobs": [*current.values()]} if _plans(step) else {"current": current}
 
 
 def _after(step: Step, current: Any, answer: dict[str, Any]) -> Any:
     if not _plans(step):
         return answer["cronJob"]
-    after = {**(current or {}), **answer["cronJobs"]}
+    after = {**current, **answer["cronJobs"]}
     return {name: cron_job for name, cron_job in after.items() if cron_job is not None}
 
 
@@ -151,7 +151,7 @@ def _differences(step: Step, current: Any, answer: dict[str, Any]) -> Iterator[D
             yield from _observed(name and f"{name}: ", expected[name], got[name])
     after = _after(step, current, answer)
     if expect.get("unchanged") is True:
-        yield from _unequal("unchanged cronJob", current or None, after or None)
+        yield from _unequal("unchanged cronJob", current, after)
     elif expect.get("unchanged") is False and after == current:
         yield Difference("cronJob", "a change", "none")
 

@@ -6,8 +6,10 @@ import errno
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +19,15 @@ pytest.importorskip("click")
 
 from click.testing import CliRunner, Result
 
+from kopia_maint import InvalidValue
 from kopia_maint.cli._main import cli
 from kopia_maint.conformance import Difference, Step, Vector, load, run
 from kopia_maint.conformance import _runner as runner
 from kopia_maint.conformance._runner import outcome
 
-from .helpers import replication_source
+from ..helpers import replication_source
 
 OWNER = "volsync.backube/source-namespace"
-PUBLISHED = [it for it in load() if it.area == "published"]
 
 
 def vector(expect: dict[str, Any], *more: dict[str, Any], edit: dict[str, Any] | None = None) -> Vector:
@@ -118,6 +120,65 @@ def test_the_cron_job_of_an_answer_is_the_next_current_one() -> None:
     assert asked == [None, cron_job(memory="1"), cron_job(seen="yes")]
 
 
+PLAN = {
+    "op": "plan",
+    "replicationSources": [],
+    "operatorNamespace": "volsync-system",
+    "complete": True,
+    "now": "2024-01-15T10:30:00Z",
+    "policy": "first-wins",
+}
+PLANNED = {"cronJobs": {"ours": cron_job()}, "standings": {"team-a/a": "agreed"}, "withheld": ["b", "a"]}
+
+
+@pytest.mark.parametrize(
+    ("expect", "answer", "different"),
+    [
+        ({"standings": {"team-a/a": "agreed"}, "withheld": ["a", "b"], "unchanged": False}, PLANNED, []),
+        ({"standings": {}}, PLANNED, [("standings.team-a/a", ..., "agreed")]),
+        ({"withheld": ["a"]}, PLANNED, [("withheld", ["a"], ["a", "b"])]),
+        ({"withheld": []}, {"cronJobs": {}}, [("withheld", [], ...)]),
+        ({"withheld": ["a"]}, {"cronJobs": {}, "withheld": ["a", 5]}, [("withheld", ["a"], [5, "a"])]),
+        ({"cronJobs": {"ours": {"schedule": "00 2 * * *"}}}, PLANNED, []),
+        ({"cronJobs": {"ours": {"conflict": "x"}}}, PLANNED, [("ours: conflict", "x", None)]),
+        ({"cronJobs": {"ours": None}}, PLANNED, [("ours: cronJob", None, cron_job())]),
+        ({"cronJobs": {}}, PLANNED, [("cronJobs", [], ["ours"])]),
+        ({"cronJobs": {"ours": None}}, {"cronJobs": {"ours": None}}, []),
+        ({"unchanged": True}, {"cronJobs": {"new": None}}, []),
+        ({"unchanged": True}, {"cronJobs": {"kept": None}}, [("unchanged cronJob.kept", {"spec": {}}, ...)]),
+        ({"withheld": []}, {"withheld": []}, [("cronJob", "a CronJob, or null", ...)]),
+        ({"withheld": []}, {"withheld": [], "cronJobs": {"a": 5}}, [("cronJob", "a CronJob, or null", {"a": 5})]),
+    ],
+)
+def test_what_is_compared_of_a_plan(
+    expect: dict[str, Any], answer: dict[str, Any], different: list[tuple[Any, ...]]
+) -> None:
+    """Every CronJob with a decision, and no other; the order of what is withheld does not matter."""
+    subject = Vector("area", "name", "A sentence.", {"kept": {"spec": {}}}, (Step(PLAN, expect, {}),))
+    assert outcome(subject, lambda _: answer).differences == tuple(Difference(*it) for it in different)
+
+
+def test_the_cron_jobs_of_a_plan_are_the_next_current_ones() -> None:
+    """What is deleted is gone, what has no decision stays as it is, and an edit comes first."""
+    answers: list[dict[str, Any]] = [
+        {"cronJobs": {"new": {"spec": 1}, "gone": None}},
+        {"error": {"code": "syntax"}},
+        {"cronJobs": {}},
+    ]
+    asked = []
+
+    def ask(question: dict[str, Any]) -> dict[str, Any]:
+        asked.append(question["cronJobs"])
+        return answers[len(asked) - 1]
+
+    expect: list[dict[str, Any]] = [{"unchanged": False}, {"error": "syntax"}, {"unchanged": True}]
+    steps = tuple(Step(PLAN, it, {"new": {"kind": "x"}} if "error" in it else {}) for it in expect)
+    subject = Vector("area", "name", "A sentence.", {"stranger": {"spec": 2}, "gone": {"spec": 3}}, steps)
+    assert outcome(subject, ask).differences == ()
+    edited = {"spec": 1, "kind": "x"}
+    assert asked == [[{"spec": 2}, {"spec": 3}], [{"spec": 2}, edited], [{"spec": 2}, edited]]
+
+
 def test_a_vector_ends_at_its_first_difference() -> None:
     """What comes after would only follow from it."""
     failed = outcome(vector({"verdict": "agreed"}, {"verdict": "rejected"}, {"verdict": "disabled"}), lambda _: AGREED)
@@ -179,15 +240,45 @@ def test_a_hang_ends_when_its_time_is_up_and_is_not_waited_for_too_often() -> No
     assert put(LOOP + "time.sleep(1000)", [SUBJECT] * 5, 0.3) == [hung] * 3 + [refused] * 2
 
 
-def test_what_a_hung_implementation_has_started_is_ended_with_it(tmp_path: Path) -> None:
-    """A shell's child does not outlive the run."""
+def ended(pids: Path) -> bool:
+    """Return whether the process whose number a file holds has ended."""
+    state = subprocess.run(["ps", "-o", "stat=", "-p", pids.read_text().strip()], stdout=subprocess.PIPE, check=False)
+    return state.stdout.strip()[:1] in (b"", b"Z")
+
+
+@pytest.mark.parametrize("then", ["import time; time.sleep(1000)", "raise SystemExit", LOOP + RIGHT])
+def test_what_an_implementation_has_started_is_ended_with_it(tmp_path: Path, then: str) -> None:
+    """One that hangs, one that has ended before, and one that passes: no child outlives the run."""
     pids = tmp_path / "pid"
-    script = f"sleep 1000 & echo $! > {pids}; wait"
-    (failed,) = run(["sh", "-c", script], [SUBJECT], timeout=1.0)
-    assert failed.differences
-    child = int(pids.read_text())
-    status = subprocess.run(["ps", "-o", "stat=", "-p", str(child)], capture_output=True, text=True, check=False).stdout
-    assert status.strip()[:1] in ("", "Z")
+    script = f"import subprocess; print(subprocess.Popen(['sleep', '1000']).pid, file=open({str(pids)!r}, 'w'))\n{then}"
+    put(script, [SUBJECT], 3.0)
+    assert ended(pids)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_ends_what_it_started(tmp_path: Path, number: signal.Signals) -> None:
+    """By Ctrl-C, by `timeout`, or by a terminal that is closed."""
+    pids = tmp_path / "pid"
+    hangs = f"sleep 1000 & echo $! > {pids}; wait"
+    with subprocess.Popen(
+        [*COMMAND, "--", "sh", "-c", hangs], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as runs:
+        while not (pids.exists() and pids.read_text().endswith("\n")):
+            time.sleep(0.01)
+        runs.send_signal(number)
+        assert runs.wait(timeout=60) == 128 + number
+        assert runs.stderr is not None
+        assert b"Traceback" not in runs.stderr.read()
+    assert ended(pids)
+
+
+def test_vectors_of_other_ops_are_left_out() -> None:
+    """They are counted, and not asked; where all are left out, that is an error, and not a success."""
+    plan = Vector("area", "plan", "A sentence.", None, (Step(PLAN, {"unchanged": True}, {}),))
+    outcomes = list(run([sys.executable, "-c", LOOP + RIGHT], [plan, SUBJECT], ops=["resolve"]))
+    assert [(it.vector, it.step, it.differences) for it in outcomes] == [(plan, 0, ()), (SUBJECT, 1, ())]
+    with pytest.raises(InvalidValue, match="there is no vector for withdraw"):
+        list(run(["/nowhere"], [plan], ops=["withdraw"]))
 
 
 def test_a_drip_is_a_hang() -> None:
@@ -237,6 +328,9 @@ def test_one_that_closes_its_output() -> None:
 
 
 # --- the command -------------------------------------------------------------------
+
+
+COMMAND = [sys.executable, "-m", "kopia_maint.cli", "conformance"]
 
 
 def invoke(*arguments: str) -> Result:
@@ -292,7 +386,7 @@ def test_a_failure_as_json(mine: str) -> None:
     assert result.exit_code == 1
     report = json.loads(result.stdout)
     assert (report["passed"], report["failed"]) == (0, 1)
-    assert report["areas"] == [{"area": "mine", "passed": 0, "failed": 1}]
+    assert report["areas"] == [{"area": "mine", "passed": 0, "failed": 1, "leftOut": 0}]
     (failure,) = report["failures"]
     assert (failure["area"], failure["vector"], failure["step"]) == ("mine", "n\x1b[31m", 1)
     assert failure["differences"][0] == {"what": "verdict", "expected": "agreed", "got": "\x1b[2J"}
@@ -303,13 +397,13 @@ def test_a_failure_as_json(mine: str) -> None:
     [
         ([], "COMMAND"),
         (["--vectors", "/nowhere", "--", "true"], "/nowhere"),
+        (["--op", "destroy", "--", "true"], "destroy"),
         (["--", "/no/such/program"], f"/no/such/program cannot be started: {os.strerror(errno.ENOENT)}"),
     ],
 )
 def test_bad_usage(arguments: list[str], message: str) -> None:
     """Exit status 2, and what is wrong."""
-    command = [sys.executable, "-m", "kopia_maint.cli", "conformance", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
@@ -326,7 +420,7 @@ def test_bad_vectors_are_bad_input(tmp_path: Path) -> None:
 def test_progress_is_shown_on_a_terminal_only(mine: str) -> None:
     """On standard error; standard output has the result and nothing else."""
     controller, terminal = pty.openpty()
-    command = [sys.executable, "-m", "kopia_maint.cli", "conformance", "--vectors", mine, "--", *WRONG]
+    command = [*COMMAND, "--vectors", mine, "--", *WRONG]
     environment = {**os.environ, "TERM": "xterm"}
     done = subprocess.run(command, stderr=terminal, stdout=subprocess.PIPE, text=True, env=environment, check=False)
     os.close(terminal)
