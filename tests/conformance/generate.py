@@ -1,9 +1,9 @@
 """
 Which conformance vectors are made by a program, and out of what?
 
-``python -m tests.vectors`` writes them again, byte for byte: identities from the record of Go's own
+``python -m tests.conformance.generate`` writes them again, byte for byte: identities from the record of Go's own
 ``encoding/json``, schedules from the record of the real robfig/cron, histories from the reference model, which
-shares no code with the resolver. ``--record`` asks Go for the identities first.
+shares no code with the library. ``--record`` asks Go for the identities first.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import cache
 from itertools import combinations
 from operator import ne, or_
@@ -22,11 +23,13 @@ from random import Random
 from typing import Any
 
 import kopia_maint
-from kopia_maint import Consensus, CronJobState, FirstWins, InvalidSchedule, Policy, Schedule, request_from_manifest
+from kopia_maint import InvalidSchedule, Schedule
 from kopia_maint._model import format_time
+from kopia_maint._objects import merge_patch
 
-from ..helpers import NOW, replication_source, source
+from ..helpers import NOW, replication_source
 from ..reference import Reference
+from .model import answer
 
 VECTORS = Path(kopia_maint.__file__).parent / "conformance" / "vectors"
 DATA = Path(__file__).parent.parent / "data"
@@ -60,14 +63,19 @@ def generated() -> Iterator[tuple[Path, str]]:
     for area, about, vectors in (
         ("identity", "Which CronJob it is: hashes that Go's own encoding/json leads to.", _identities()),
         ("schedules", "What Kubernetes makes of a schedule: answers of the real robfig/cron v3.0.1.", _schedules()),
-        ("histories", "Random histories of four sources, decided by a reference model.", _histories()),
+        (
+            "histories",
+            "Random histories of single repositories and of whole clusters, decided by a reference model.",
+            _histories(),
+        ),
     ):
         content = {"area": area, "about": about, "origin": "generated", "vectors": list(vectors)}
         yield VECTORS / f"{area}.json", layout(content)
 
 
-def _resolve(manifest: Json, now: datetime, expect: Json, policy: str = "first-wins") -> Json:
-    return {"send": {"op": "resolve", "request": manifest, "now": format_time(now), "policy": policy}, "expect": expect}
+def _resolve(manifest: Json, expect: Json) -> Json:
+    send = {"op": "resolve", "request": manifest, "now": format_time(NOW), "policy": "first-wins"}
+    return {"send": send, "expect": expect}
 
 
 def _wants(who: str, schedule: str) -> Json:
@@ -92,7 +100,7 @@ def record_identities() -> str:
     asked: list[Json] = [{"repository": "shared-repo-secret", "customCA": ca} for ca in _CUSTOM_CAS]
     asked += [{"repository": name, "customCA": {}} for name in ("repo1", "0", "a.b.c", "kopia-repo", _LONG)]
     asked += [{"repository": "repo1", "customCA": ca} for ca in _CUSTOM_CAS[1:4]]
-    program = Path(__file__).with_name("main.go")
+    program = Path(__file__).with_name("identities.go")
     done = subprocess.run(
         ["go", "run", program],
         input="".join(map(json.dumps, asked)),
@@ -102,7 +110,11 @@ def record_identities() -> str:
         check=True,
     )
     version = subprocess.run(["go", "version"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    return json.dumps({"recorded by": "python -m tests.vectors --record", "with": [version]}) + "\n" + done.stdout
+    return (
+        json.dumps({"recorded by": "python -m tests.conformance.generate --record", "with": [version]})
+        + "\n"
+        + done.stdout
+    )
 
 
 def go_is_missing() -> bool:
@@ -128,7 +140,7 @@ def _identities() -> Iterator[Json]:
         yield {
             "name": told,
             "tests": "The hash is that of the JSON which Go writes for the secret's name and the CA.",
-            "steps": [_resolve(manifest, NOW, {"verdict": "established", "cronJob": {"holds": held}})],
+            "steps": [_resolve(manifest, {"verdict": "established", "cronJob": {"holds": held}})],
         }
 
 
@@ -191,7 +203,7 @@ def _schedules() -> Iterator[Json]:
             yield {
                 "name": f"refused, {code}: {json.dumps(text)[1:-1]:.50}",
                 "tests": "What Kubernetes refuses, and what nobody may ask for, is refused, each for its own reason.",
-                "steps": [_resolve(_wants("team-a/source-a", text), NOW, {"error": code})],
+                "steps": [_resolve(_wants("team-a/source-a", text), {"error": code})],
             }
 
 
@@ -200,10 +212,10 @@ def _spellings(groups: Iterable[list[str]]) -> Iterator[Json]:
     several = sorted((texts for texts in groups if len(texts) > 1), key=len, reverse=True)
     for first, *others in several[:30]:
         expect = {"cronJob": {"schedule": first, "owner": "team-a", "conflict": None}}
-        steps = [_resolve(_wants("team-a/source-a", first), NOW, {"verdict": "established", **expect})]
+        steps = [_resolve(_wants("team-a/source-a", first), {"verdict": "established", **expect})]
         for number, text in enumerate(others[:8]):
-            steps.append(_resolve(_wants(f"team-b/source-{number}", text), NOW, {"verdict": "agreed", **expect}))
-            steps.append(_resolve(_wants("team-a/source-a", text), NOW, {"verdict": "agreed", "unchanged": True}))
+            steps.append(_resolve(_wants(f"team-b/source-{number}", text), {"verdict": "agreed", **expect}))
+            steps.append(_resolve(_wants("team-a/source-a", text), {"verdict": "agreed", "unchanged": True}))
         yield {
             "name": f"spelt otherwise: {first}",
             "tests": "Schedules are equal when robfig/cron fires them at the same instants, however they are spelt.",
@@ -236,12 +248,10 @@ def _neighbours(groups: Mapping[Any, list[str]]) -> Iterator[Json]:
             "steps": [
                 _resolve(
                     _wants("team-a/source-a", first),
-                    NOW,
                     {"verdict": "established", "cronJob": {**stands, "conflict": None}},
                 ),
                 _resolve(
                     _wants("team-b/source-b", other),
-                    NOW,
                     {"verdict": "rejected", "cronJob": {**stands, "conflict": message}},
                 ),
             ],
@@ -251,29 +261,87 @@ def _neighbours(groups: Mapping[Any, list[str]]) -> Iterator[Json]:
 # --- histories -------------------------------------------------------------------
 
 _SOURCES = ("team-a/source-1", "team-a/source-2", "team-b/source-1", "team-c/source-1")
+_TEXTS = ("0 2 * * *", "@daily", "0 0 * * *", "0 4 * * *", "*/5 * * * *")
 _WISHES: tuple[Json, ...] = (
     {},
     {"maintenanceCronJob": {"enabled": False}},
-    *({"maintenanceCronJob": {"schedule": text}} for text in ("0 2 * * *", "@daily", "0 0 * * *", "0 4 * * *")),
+    *({"maintenanceCronJob": {"schedule": text}} for text in _TEXTS),
 )
+_POLICIES: tuple[Any, ...] = (
+    *("first-wins", "first-wins", "consensus"),
+    {"name": "bounded", "policy": "first-wins", "shortest": "1h"},
+    {"name": "bounded", "policy": "consensus", "shortest": "10m", "longest": "24h"},
+)
+_UID = {"metadata": {"uid": "8f2c", "resourceVersion": "4711"}}
 
 
 def _histories() -> Iterator[Json]:
     for number in range(30):
-        rng = Random(f"history {number}")
-        policy: Policy = Consensus() if number % 4 == 3 else FirstWins()
-        state: CronJobState | None = None
-        now, steps = NOW, []
-        for _ in range(rng.randint(6, 10)):
+        rng = Random(f"history {number + 1}")
+        policy = _POLICIES[number % len(_POLICIES)]
+        about, take, current = ("cluster", _plan, {}) if number % 3 == 2 else ("repository", _one, None)
+        steps = []
+        now = NOW
+        for _ in range(rng.randint(5, 8)):
             now += timedelta(seconds=rng.choice((0, 1, 3600)))
-            take = _whole_list if rng.random() < 0.3 else _one_request
-            step, state = take(rng, state, now, policy)
+            step, current = take(rng, current, {"now": format_time(now), "policy": policy})
             steps.append(step)
         yield {
-            "name": f"history {number + 1}, {policy.name}",
+            "name": f"history {number + 1}, of a {about}",
             "tests": "Whatever was asked in whatever order, the outcome is the reference model's.",
             "steps": steps,
         }
+
+
+def _one(rng: Random, current: Json | None, common: Json) -> tuple[Json, Json | None]:
+    """Return a step about one CronJob, and the CronJob after it."""
+    edit: Json = {}
+    if current and rng.random() < 0.15:
+        owner = {"metadata": {"annotations": {"volsync.backube/source-namespace": rng.choice(("team-a", "team-b"))}}}
+        edit = rng.choice((owner, {"spec": {"schedule": rng.choice(_TEXTS)}}))
+    asks: list[Json] = [
+        *[{"op": "resolve", "request": _manifest(rng, rng.choice(_SOURCES))}] * 5,
+        *[{"op": "reconcile", "requests": _listed(rng)}] * 3,
+    ]
+    if current:
+        asks.append({"op": "handOver", "namespace": rng.choice(("team-a", "team-b", "team-c"))})
+        asks.append({"op": "withdraw", "source": rng.choice(_SOURCES)})
+    send = {**rng.choice(asks), **common}
+    if send["op"] in ("handOver", "withdraw"):
+        del send["now"]
+    current = merge_patch(current, edit) if edit else current
+    answered = answer(Reference(), {**send, "current": current})
+    after = answered["cronJob"]
+    told = {key: value for key, value in answered.items() if key != "cronJob"}
+    expect = {**told, "unchanged": current == after, "cronJob": _observable(after)}
+    return {**({"edit": edit} if edit else {}), "send": send, "expect": expect}, after
+
+
+def _plan(rng: Random, current: Json, common: Json) -> tuple[Json, Json]:
+    """Return a step about a whole cluster, and its CronJobs after it."""
+    edit = {
+        name: _UID for name, cron_job in current.items() if "uid" not in cron_job["metadata"] and rng.random() < 0.6
+    }
+    listed = [
+        merge_patch(manifest, {"spec": {"kopia": {"repository": rng.choice(("shared-repo-secret", "repo1"))}}})
+        for manifest in _listed(rng)
+    ]
+    send = {"op": "plan", "replicationSources": listed, "operatorNamespace": "volsync-system"}
+    send |= {"complete": rng.random() < 0.7, **common}
+    current = merge_patch(current, edit)
+    answered = answer(Reference(), {**send, "cronJobs": list(current.values())})
+    changed = {**current, **answered["cronJobs"]}
+    after = {name: cron_job for name, cron_job in changed.items() if cron_job is not None}
+    observed = {name: _observable(cron_job) for name, cron_job in answered["cronJobs"].items()}
+    expect = {**answered, "unchanged": current == after, "cronJobs": observed}
+    return {**({"edit": edit} if edit else {}), "send": send, "expect": expect}, after
+
+
+def _listed(rng: Random) -> list[Json]:
+    return [
+        _wants(who, "60 * * * *") if rng.random() < 0.15 else _manifest(rng, who)
+        for who in rng.sample(_SOURCES, rng.randint(0, len(_SOURCES)))
+    ]
 
 
 def _manifest(rng: Random, who: str) -> Json:
@@ -283,49 +351,21 @@ def _manifest(rng: Random, who: str) -> Json:
     return manifest
 
 
-def _one_request(
-    rng: Random, state: CronJobState | None, now: datetime, policy: Policy
-) -> tuple[Json, CronJobState | None]:
-    manifest = _manifest(rng, rng.choice(_SOURCES))
-    request = request_from_manifest(manifest)
-    assert request is not None
-    answer = Reference().resolve(state, request, now=now, policy=policy)
-    expect = {"verdict": answer.verdict.value, **_observable(answer.current, answer.desired)}
-    return _resolve(manifest, now, expect, policy.name), answer.desired
-
-
-def _whole_list(
-    rng: Random, state: CronJobState | None, now: datetime, policy: Policy
-) -> tuple[Json, CronJobState | None]:
-    manifests, requests, unreadable = [], [], set()
-    for who in rng.sample(_SOURCES, rng.randint(0, len(_SOURCES))):
-        manifest = _wants(who, "60 * * * *") if rng.random() < 0.15 else _manifest(rng, who)
-        manifests.append(manifest)
-        try:
-            request = request_from_manifest(manifest)
-        except InvalidSchedule:
-            unreadable.add(source(who))
-        else:
-            assert request is not None
-            requests.append(request)
-    answer = Reference().reconcile(state, requests, now=now, policy=policy, unreadable=frozenset(unreadable))
-    verdicts = {str(who): verdict.value for who, verdict in sorted(answer.verdicts.items())}
-    verdicts.update((str(who), "unreadable") for who in sorted(unreadable))
-    send = {"op": "reconcile", "requests": manifests, "now": format_time(now), "policy": policy.name}
+def _observable(cron_job: Json | None) -> Json | None:
+    if cron_job is None:
+        return None
+    labels, annotations = cron_job["metadata"]["labels"], cron_job["metadata"]["annotations"]
+    prefix = "source-namespace.volsync.backube/"
     return {
-        "send": send,
-        "expect": {"verdicts": verdicts, **_observable(answer.current, answer.desired)},
-    }, answer.desired
+        "schedule": cron_job["spec"]["schedule"],
+        "owner": labels.get("volsync.backube/source-namespace"),
+        "conflict": annotations.get("volsync.backube/schedule-conflict"),
+        "namespaces": sorted(label[len(prefix) :] for label in labels if label.startswith(prefix)),
+    }
 
 
-def _observable(before: CronJobState | None, after: CronJobState | None) -> Json:
-    cron_job = None
-    if after is not None:
-        conflict = after.latest_conflict
-        cron_job = {
-            "schedule": after.schedule.text,
-            "owner": after.owner,
-            "conflict": None if conflict is None else conflict.message,
-            "namespaces": sorted(after.namespaces),
-        }
-    return {"unchanged": before == after, "cronJob": cron_job}
+if __name__ == "__main__":
+    if "--record" in sys.argv[1:]:
+        IDENTITIES.write_text(record_identities(), encoding="ascii")
+    for path, text in generated():
+        path.write_text(text, encoding="ascii")

@@ -6,7 +6,7 @@ their JSON Schema.
 """
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -124,7 +124,7 @@ def _step(step: object, path: str) -> Step:
     for cron_job in observed:
         if cron_job is not None:
             _check(cron_job, _OBSERVED, f"{path}.expect")
-    sent = {key: [*_repeated(value)] if isinstance(value, list) else value for key, value in send.items()}
+    sent = {key: _written_out(value, key, path) if isinstance(value, list) else value for key, value in send.items()}
     return Step(sent, expect, _take(step, "edit", dict, path, optional=True) or {})
 
 
@@ -137,14 +137,18 @@ def _check(expect: object, known: _Kinds, path: str) -> None:
             raise InvalidManifest(f"expects {shown(key)}, which is not known or has another type", path=path)
 
 
-def _repeated(items: list[Any]) -> Iterator[Any]:
-    """Write out each ``{"repeat": N, "of": ITEM}``: N items, with the number of each in place of ``#``."""
+def _written_out(items: list[Any], key: str, path: str) -> list[Any]:
+    """Write out each ``{"repeat": N, "of": ITEM}``: N items, with the number of each in place of every ``#``."""
+    written: list[Any] = []
     for item in items:
-        if isinstance(item, dict) and item.keys() == {"repeat", "of"}:
-            text = json.dumps(item["of"])
-            yield from (json.loads(text.replace("#", str(number))) for number in range(item["repeat"]))
+        if not isinstance(item, dict) or item.keys() != {"repeat", "of"}:
+            written.append(item)
+        elif type(item["repeat"]) is not int:
+            raise InvalidManifest(f"repeats {shown(key)} a number of times that is none", path=path)
         else:
-            yield item
+            text = json.dumps(item["of"])
+            written += [json.loads(text.replace("#", str(number))) for number in range(item["repeat"])]
+    return written
 
 
 def _take(parent: object, key: str, kind: type, path: str, *, optional: bool = False) -> Any:
