@@ -1,12 +1,13 @@
 """
-Does a test fail for every small change to the rules? Mutation testing of the core.
+Does a test, or a conformance vector, fail for every small change to the rules? Mutation testing of the core.
 
-    python -m tests.campaign_mutants [MODULE]... [--jobs N]
+    python -m tests.campaigns.mutants [MODULE]... [--vectors] [--jobs N]
 
 Makes every mutant that Cosmic Ray knows of the named modules (all of the core by
-default), and runs the tests that cover its line, quickest first. Prints figures
-and each survivor as a difference; exits with status 1 where one is not in
-``equivalent_mutants.yaml``, or where a line there describes no survivor.
+default), and runs the tests that cover its line, quickest first; with ``--vectors``,
+nothing but the vectors. Prints figures and each survivor as a difference; exits with
+status 1 where one is not in ``equivalent_mutants.yaml`` (``unseen_mutants.yaml``), or
+where a line there describes no survivor.
 
 Cosmic Ray makes the mutants; they are run here, each in a fork of a process that
 has everything but this library imported: thousands take minutes instead of hours.
@@ -28,7 +29,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import unified_diff
-from functools import partial
+from functools import cache, partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -45,16 +46,25 @@ from cosmic_ray.mutating import mutate_code  # pyright: ignore[reportMissingImpo
 from cosmic_ray.plugins import get_operator, operator_names  # pyright: ignore[reportMissingImports]
 from hypothesis import Phase, settings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 PACKAGE = ROOT / "src" / "kopia_maint"
 REVIEWED = Path(__file__).with_name("equivalent_mutants.yaml")
-MODULES = ("_policy", "_schedule", "_model", "_resolver", "_manifest")
+UNSEEN = Path(__file__).with_name("unseen_mutants.yaml")
+MODULES = ("_policy", "_decision", "_schedule", "_model", "_objects", "_resolver", "_manifest", "_plan")
+ON_THE_WIRE = ("_policy", "_decision", "_resolver", "_plan")
+OFF_THE_WIRE = {
+    "write_for": "what it refuses beyond what a plan writes",
+    **dict.fromkeys(("check_policy", "Bounded.__attrs_post_init__"), "the wire makes its policies itself"),
+    **dict.fromkeys(("_check_state", "_listed", "_iterated", "_check_request"), "the wire passes no wrong arguments"),
+    **dict.fromkeys(("Decision", "_added"), "actions, and what was opened and closed"),
+    **dict.fromkeys(("Resolution", "_told"), "sentences"),
+    "Policy": "a protocol",
+}
+"""Functions and classes that no vector reaches, and why."""
 TESTS = tuple(
-    f"tests/test_{name}.py"
-    for name in (
-        *("rules", "model", "manifest", "schedule", "plan", "adoption", "published_document", "patches"),
-        *("schedule_calendar", "conformance_vectors", "public_surface", "schedule_robfig"),
-    )
+    str(file.relative_to(ROOT))
+    for folder in ("core", "conformance")
+    for file in sorted((ROOT / "tests" / folder).glob("test_*.py"))
 )
 """In the order in which they are tried: those that are quick to import come first."""
 SLOW = 3.0
@@ -94,12 +104,18 @@ class Mutant:
         code = original(self.module)
         changed = list(unified_diff(code.splitlines(), self.source.splitlines(), n=0))[3:]
         was, becomes = (" ".join(line[1:].strip() for line in changed if line[0] == sign).strip() for sign in "-+")
-        return ".".join((self.module, *around(ast.parse(code), self.line))), was, becomes
+        return ".".join((self.module, *around(parsed(self.module), self.line))), was, becomes
 
 
 def original(module: str) -> str:
     """Return a module as it is."""
     return (PACKAGE / f"{module}.py").read_text()
+
+
+@cache
+def parsed(module: str) -> ast.Module:
+    """Return the syntax tree of a module as it is."""
+    return ast.parse(original(module))
 
 
 def around(node: ast.AST, line: int) -> Iterator[str]:
@@ -220,18 +236,37 @@ def forked(work: Callable[[], object]) -> tuple[int, int]:
         os._exit(0)
 
 
-def survives(mutant: Mutant, tests: Sequence[str], seconds: int) -> bool:
-    """Return whether all of the tests pass with this mutant, in so many seconds of processor time."""
+def limited(seconds: int) -> None:
+    """Allow this process so many seconds of processor time, and not all of the memory."""
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+
+
+def survives(mutant: Mutant, tests: Sequence[str], seconds: int) -> bool:
+    """Return whether all of the tests pass with this mutant, in so many seconds of processor time."""
+    limited(seconds)
     sys.meta_path.insert(0, Mutated(mutant.module, mutant.source))
-    own = f"tests/test_{mutant.module[1:]}.py"
+    own = f"tests/core/test_{mutant.module[1:]}.py"
     # One file after the other, its own first: to collect them all takes longer than most mutants live.
     for file in sorted(TESTS, key=lambda file: file != own):
         chosen = [test for test in tests if test.partition("::")[0] == file]
         if chosen and run([file], Chosen(chosen)) != 0:
             return False
     return True
+
+
+def unseen(mutant: Mutant) -> bool:
+    """Return whether every vector passes with this mutant."""
+    limited(PATIENCE)
+    sys.meta_path.insert(0, Mutated(mutant.module, mutant.source))
+    from kopia_maint.conformance import answer, load
+    from kopia_maint.conformance._runner import outcome
+
+    def ask(question: dict[str, Any]) -> dict[str, Any]:
+        return answer(json.dumps(question))
+
+    vectors = sorted(load(), key=lambda vector: vector.area in ("histories", "identity", "limits", "schedules"))
+    return not any(outcome(vector, ask).differences for vector in vectors)
 
 
 def watched() -> dict[str, Any]:
@@ -241,20 +276,38 @@ def watched() -> dict[str, Any]:
     return {} if failed else watch.told()
 
 
-def campaign(wanted: Sequence[Mutant], watched: dict[str, Any], jobs: int) -> Iterator[tuple[Mutant, bool]]:
-    """Try every mutant, so many at a time, and yield whether it survives."""
-    seconds = watched["seconds"]
+def by_tests() -> Callable[[Mutant], tuple[Callable[[], bool], int]] | None:
+    """Return what tries a mutant with the tests that cover its line, and for how long; None: they fail without one."""
+    process, pipe = forked(watched)
+    with os.fdopen(pipe) as answer:
+        seen = json.loads(answer.read() or "{}")
+    os.waitpid(process, 0)
+    if not seen:
+        return None
+    seconds = seen["seconds"]
     quick = sorted((test for test in seconds if seconds[test] < SLOW), key=seconds.__getitem__)
+
+    def attempt(mutant: Mutant) -> tuple[Callable[[], bool], int]:
+        covering = set(seen["tests"][mutant.module].get(str(mutant.line), ()))
+        # What only runs while the module is imported, outside of every test, concerns them all.
+        tests = [test for test in quick if test in covering] or quick
+        allowed = PATIENCE + 3 * math.ceil(sum(seconds[test] for test in tests))
+        return partial(survives, mutant, tests, allowed), allowed
+
+    return attempt
+
+
+def campaign(
+    wanted: Sequence[Mutant], attempt: Callable[[Mutant], tuple[Callable[[], bool], int]], jobs: int
+) -> Iterator[tuple[Mutant, bool]]:
+    """Try every mutant, so many at a time, and yield whether it survives."""
     waiting = list(reversed(wanted))
     running: dict[int, tuple[Mutant, int, float]] = {}  # until when each may take
     while waiting or running:
         while waiting and len(running) < jobs:
             mutant = waiting.pop()
-            covering = set(watched["tests"][mutant.module].get(str(mutant.line), ()))
-            # What only runs while the module is imported, outside of every test, concerns them all.
-            tests = [test for test in quick if test in covering] or quick
-            allowed = PATIENCE + 3 * math.ceil(sum(seconds[test] for test in tests))
-            process, pipe = forked(partial(survives, mutant, tests, allowed))
+            work, allowed = attempt(mutant)
+            process, pipe = forked(work)
             running[pipe] = mutant, process, time.monotonic() + IDLE * allowed
         for pipe in select.select(list(running), [], [], 1)[0]:
             mutant, process, _ = running.pop(pipe)
@@ -278,13 +331,20 @@ def shown(key: Key) -> str:
     return f"- where: {where}\n  was: {was}\n  becomes: {becomes}"
 
 
+def left_out(mutant: Mutant) -> bool:
+    """Return whether no vector reaches a mutant's function or class."""
+    where = ".".join(around(parsed(mutant.module), mutant.line))
+    return any(f"{where}.".startswith(f"{name}.") for name in OFF_THE_WIRE)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the campaign."""
     parser = argparse.ArgumentParser(description="Try every mutant of the core.")
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}")
+    parser.add_argument("--vectors", action="store_true", help="with the vectors alone")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
-    modules = options.modules or MODULES
+    modules = options.modules or (ON_THE_WIRE if options.vectors else MODULES)
     settings.register_profile(
         "mutants",
         max_examples=25,
@@ -294,18 +354,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         phases=[Phase.explicit, Phase.generate],
     )
     settings.load_profile("mutants")
-    process, pipe = forked(watched)
-    with os.fdopen(pipe) as answer:
-        seen = json.loads(answer.read() or "{}")
-    os.waitpid(process, 0)
-    if not seen:
+    wanted = [mutant for module in modules for mutant in mutants(module)]
+    if options.vectors:
+        made, wanted = len(wanted), [mutant for mutant in wanted if not left_out(mutant)]
+        print(f"{made - len(wanted)} of {made} mutants are left out, for no vector reaches them:")
+        for name, why in OFF_THE_WIRE.items():
+            print(f"  {name}: {why}")
+    attempt = (lambda mutant: (partial(unseen, mutant), PATIENCE)) if options.vectors else by_tests()
+    if attempt is None:
         print("the tests do not pass without a mutant")
         return 2
-    reviewed = {(each["where"], each["was"], each["becomes"]) for each in yaml.safe_load(REVIEWED.read_text())}
-    wanted = [mutant for module in modules for mutant in mutants(module)]
+    known = yaml.safe_load((UNSEEN if options.vectors else REVIEWED).read_text())
+    reviewed = {(each["where"], each["was"], each["becomes"]) for each in known}
     begin = time.monotonic()
     alive: list[Key] = []
-    for number, (mutant, survived) in enumerate(campaign(wanted, seen, options.jobs), 1):
+    for number, (mutant, survived) in enumerate(campaign(wanted, attempt, options.jobs), 1):
         if survived:
             alive.append(mutant.key)
             if mutant.key not in reviewed:
@@ -320,9 +383,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         tried = sum(mutant.module == module for mutant in wanted)
         left = [key for key in alive if of(key) == module]
         unknown = sum(key not in reviewed for key in left)
-        print(
-            f"{module}: {tried} mutants, {tried - len(left)} killed, {len(left) - unknown} equivalent, {unknown} alive"
-        )
+        print(f"{module}: {tried} mutants, {tried - len(left)} killed, {len(left) - unknown} reviewed, {unknown} alive")
     return int(bool(stale) or not reviewed.issuperset(alive))
 
 
