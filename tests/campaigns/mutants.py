@@ -107,6 +107,10 @@ class Mutant:
         return ".".join((self.module, *around(parsed(self.module), self.line))), was, becomes
 
 
+Attempt = Callable[[Mutant], tuple[Callable[[], bool], int]]
+"""What is to be done to learn whether a mutant survives, and in how many seconds."""
+
+
 def original(module: str) -> str:
     """Return a module as it is."""
     return (PACKAGE / f"{module}.py").read_text()
@@ -255,10 +259,11 @@ def survives(mutant: Mutant, tests: Sequence[str], seconds: int) -> bool:
     return True
 
 
-def unseen(mutant: Mutant) -> bool:
+def unseen(mutant: Mutant | None) -> bool:
     """Return whether every vector passes with this mutant."""
     limited(PATIENCE)
-    sys.meta_path.insert(0, Mutated(mutant.module, mutant.source))
+    if mutant:
+        sys.meta_path.insert(0, Mutated(mutant.module, mutant.source))
     from kopia_maint.conformance import answer, load
     from kopia_maint.conformance._runner import outcome
 
@@ -269,6 +274,15 @@ def unseen(mutant: Mutant) -> bool:
     return not any(outcome(vector, ask).differences for vector in vectors)
 
 
+def by_vectors() -> Attempt | None:
+    """Return what tries a mutant with the vectors, and for how long; None: they fail without one."""
+    _, pipe = forked(partial(unseen, None))
+    with os.fdopen(pipe) as answer:
+        passed = answer.read() == "true"
+    os.wait()
+    return (lambda mutant: (partial(unseen, mutant), PATIENCE)) if passed else None
+
+
 def watched() -> dict[str, Any]:
     """Run the tests once without a mutant."""
     watch = Watch()
@@ -276,7 +290,7 @@ def watched() -> dict[str, Any]:
     return {} if failed else watch.told()
 
 
-def by_tests() -> Callable[[Mutant], tuple[Callable[[], bool], int]] | None:
+def by_tests() -> Attempt | None:
     """Return what tries a mutant with the tests that cover its line, and for how long; None: they fail without one."""
     process, pipe = forked(watched)
     with os.fdopen(pipe) as answer:
@@ -297,9 +311,7 @@ def by_tests() -> Callable[[Mutant], tuple[Callable[[], bool], int]] | None:
     return attempt
 
 
-def campaign(
-    wanted: Sequence[Mutant], attempt: Callable[[Mutant], tuple[Callable[[], bool], int]], jobs: int
-) -> Iterator[tuple[Mutant, bool]]:
+def campaign(wanted: Sequence[Mutant], attempt: Attempt, jobs: int) -> Iterator[tuple[Mutant, bool]]:
     """Try every mutant, so many at a time, and yield whether it survives."""
     waiting = list(reversed(wanted))
     running: dict[int, tuple[Mutant, int, float]] = {}  # until when each may take
@@ -360,9 +372,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{made - len(wanted)} of {made} mutants are left out, for no vector reaches them:")
         for name, why in OFF_THE_WIRE.items():
             print(f"  {name}: {why}")
-    attempt = (lambda mutant: (partial(unseen, mutant), PATIENCE)) if options.vectors else by_tests()
+    attempt = by_vectors() if options.vectors else by_tests()
     if attempt is None:
-        print("the tests do not pass without a mutant")
+        print("not even the original passes")
         return 2
     known = yaml.safe_load((UNSEEN if options.vectors else REVIEWED).read_text())
     reviewed = {(each["where"], each["was"], each["becomes"]) for each in known}

@@ -20,12 +20,10 @@ from .._objects import MAX_DEPTH, Fields, attempt, is_deep, merge_patch
 from .._plan import plan_manifests
 from .._policy import POLICIES, Bounded, Policy
 from .._resolver import hand_over, reconcile, resolve, withdraw
-from .._schedule import _interval
+from .._schedule import fields
 
 MAX_LENGTH = 64 * 1024 * 1024
 """Bytes of one line: a list of more sources than one CronJob can hold claims of is shorter."""
-
-_MAX_DURATION_LENGTH = 256
 
 T = TypeVar("T")
 Answer = dict[str, Any]
@@ -166,13 +164,10 @@ def _policy(asked: Fields) -> Policy:
 
 
 def _duration(bounded: Fields, key: str) -> timedelta | None:
-    text = bounded.string(key, variables=False)
-    if text is None:
+    if bounded.members.get(key) is None:
         return None
-    seconds = _interval(text) if len(text) <= _MAX_DURATION_LENGTH else None
-    if seconds is None:
-        message = f"{shown(text)} is not a Go duration, such as 90m or 1h30m"
-        raise InvalidValue(message, path=bounded.path(key))
+    seconds = bounded.read(key, lambda text: fields(f"@every {text}"), variables=False)
+    assert isinstance(seconds, int)  # what @every is read as
     return timedelta(seconds=seconds)
 
 
