@@ -95,7 +95,7 @@ def test_an_error_says_what_and_where() -> None:
         ({"policy": {"name": "bounded", "policy": "first-wins"}}, "invalid-value", "policy"),
         ({"policy": {**BOUNDED, "name": "loose"}}, "invalid-value", "policy.name"),
         ({"policy": {**BOUNDED, "policy": {}}}, "invalid-manifest", "policy.policy"),
-        ({"policy": {**BOUNDED, "shortest": "9" * 5000 + "s"}}, "too-long", "policy.shortest"),
+        ({"policy": {**BOUNDED, "shortest": "9" * 5000 + "s"}}, "invalid-value", "policy.shortest"),
         ({"policy": {**BOUNDED, "longest": 5}}, "invalid-manifest", "policy.longest"),
         ({"request": None}, "invalid-manifest", "request"),
         ({"request": replication_source("Team/a")}, "invalid-value", "request.metadata.namespace"),

@@ -13,7 +13,7 @@ from math import isinf
 from typing import Any, TypeVar
 
 from .._decision import Action
-from .._errors import InvalidManifest, InvalidValue, KopiaMaintError, at, shown
+from .._errors import InvalidManifest, InvalidSchedule, InvalidValue, KopiaMaintError, at, shown
 from .._manifest import manifest_from_state, patch_from_state, request_from_manifest, state_from_manifest
 from .._model import CronJobState, SourceRef, check_name, parse_time
 from .._objects import MAX_DEPTH, Fields, attempt, is_deep, merge_patch
@@ -164,10 +164,15 @@ def _policy(asked: Fields) -> Policy:
 
 
 def _duration(bounded: Fields, key: str) -> timedelta | None:
-    if bounded.members.get(key) is None:
+    text = bounded.string(key, variables=False)
+    if text is None:
         return None
-    seconds = bounded.read(key, lambda text: fields(f"@every {text}"), variables=False)
-    assert isinstance(seconds, int)  # what @every is read as
+    try:
+        seconds = fields(f"@every {text}")
+    except InvalidSchedule:
+        message = f"{shown(text)} is not a Go duration, such as 90m or 1h30m"
+        raise InvalidValue(message, path=bounded.path(key)) from None
+    assert isinstance(seconds, int)  # that is what @every is read as
     return timedelta(seconds=seconds)
 
 
