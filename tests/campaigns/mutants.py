@@ -58,6 +58,7 @@ OFF_THE_WIRE = {
     **dict.fromkeys(("_check_state", "_listed", "_iterated", "_check_request"), "the wire passes no wrong arguments"),
     **dict.fromkeys(("Decision", "_added"), "actions, and what was opened and closed"),
     **dict.fromkeys(("Resolution", "_told"), "sentences"),
+    "permitted": "the policies of the wire answer True or False",
     "Policy": "a protocol",
 }
 """Functions and classes that no vector reaches, and why."""
