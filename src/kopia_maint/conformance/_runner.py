@@ -14,6 +14,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic, sleep
 from typing import Any
 
@@ -219,9 +220,20 @@ class _Implementation:
     def start(self) -> None:
         """Start it, in a session of its own: what it starts itself is ended with it."""
         pipe = subprocess.PIPE
-        self._process = subprocess.Popen(
-            self._command, bufsize=0, stdin=pipe, stdout=pipe, stderr=pipe, start_new_session=True
-        )
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+        restored = partial(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
+        try:  # a signal that comes now has to wait until there is something to end
+            self._process = subprocess.Popen(
+                self._command,
+                bufsize=0,
+                stdin=pipe,
+                stdout=pipe,
+                stderr=pipe,
+                start_new_session=True,
+                preexec_fn=restored,  # noqa: PLW1509 - there are no threads
+            )
+        finally:
+            restored()
         self._last_words = b""
         for stream in self._streams():
             os.set_blocking(stream.fileno(), False)
