@@ -63,13 +63,13 @@ fuzz: $(VENV)/.fuzz ## Fuzz every reader of foreign data, guided by coverage, fo
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600)
 
 mutants: $(VENV)/.mutants ## See that a test fails for every small change of the core (MODULES=...)
-	$(BIN)/python -m tests.campaign_mutants $(MODULES)
+	$(BIN)/python -m tests.campaigns.mutants $(MODULES)
 
 proof: $(VENV)/.proof ## Prove the laws of one decision, for any number of tenants and any policy
 	$(BIN)/python -m tests.proof
 
 vectors: $(VENV)/.dev ## Write the generated conformance vectors again
-	$(BIN)/python -m tests.vectors
+	$(BIN)/python -m tests.conformance.generate
 
 bench: $(VENV)/.bench ## Measure what it costs, against what a reader knows
 	$(BIN)/python -m tests.benchmarks
