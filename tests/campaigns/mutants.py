@@ -55,6 +55,7 @@ ON_THE_WIRE = ("_policy", "_decision", "_resolver", "_plan")
 OFF_THE_WIRE = {
     "write_for": "what it refuses beyond what a plan writes",
     **dict.fromkeys(("check_policy", "Bounded.__attrs_post_init__"), "the wire makes its policies itself"),
+    "reconcile_all": "a plan does the same with what it has read",
     **dict.fromkeys(("_check_state", "_listed", "_iterated", "_check_request"), "the wire passes no wrong arguments"),
     **dict.fromkeys(("Decision", "_added"), "actions, and what was opened and closed"),
     **dict.fromkeys(("Resolution", "_told"), "sentences"),

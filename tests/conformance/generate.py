@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
@@ -115,11 +114,6 @@ def record_identities() -> str:
         + "\n"
         + done.stdout
     )
-
-
-def go_is_missing() -> bool:
-    """Return whether the record cannot be made on this machine."""
-    return shutil.which("go") is None
 
 
 def _identities() -> Iterator[Json]:
