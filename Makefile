@@ -9,8 +9,10 @@ PINS := .ci/constraints.txt
 INSTALL := $(BIN)/python -m pip install --quiet --constraint $(PINS) --build-constraint $(PINS)
 # The operator's frameworks, which some tests use, cannot be installed on Python 3.10.
 CHECKED = src $(shell $(BIN)/python -c 'import kopf' 2>/dev/null && echo tests)
+SERVER := tests/cluster/server
+ASSETS := $(or $(KUBEBUILDER_ASSETS),$(SERVER)/bin)
 
-.PHONY: help demo test coverage lint types contracts check docs diagrams format schedules histories fuzz mutants proof vectors \
+.PHONY: help demo test cluster coverage lint types contracts check docs diagrams format schedules histories fuzz mutants proof vectors \
 	bench versions constraints package clean
 
 help: ## Show the targets
@@ -23,6 +25,9 @@ demo: $(VENV)/.demo ## Plan an example folder that has a conflict in it
 
 test: $(VENV)/.dev ## Pass the tests
 	$(BIN)/python -m pytest
+
+cluster: $(VENV)/.dev $(ASSETS)/kube-apiserver ## Pass the tests on a real API server (needs Go once, or KUBEBUILDER_ASSETS)
+	$(BIN)/python -m pytest tests/cluster
 
 coverage: $(VENV)/.dev ## Pass the tests, and see that they leave out no branch of the package
 	$(BIN)/python -m pytest --cov
@@ -88,7 +93,13 @@ package: $(VENV)/.versions ## Build the wheel and the sdist into dist, and use t
 	$(BIN)/nox --session package
 
 clean:
-	rm -rf $(VENV) .nox dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf $(VENV) $(SERVER)/bin .nox dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+
+$(SERVER)/bin/kube-apiserver: $(SERVER)/go.mod $(SERVER)/go.sum
+	cd $(SERVER) && version=$$(go list -m -f '{{.Version}}' k8s.io/kubernetes) && go build -trimpath -o bin/ \
+		-ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$$version" tool
+	mv $(SERVER)/bin/server $(SERVER)/bin/etcd
+	@touch $@
 
 $(VENV)/.pip: $(PINS)
 	@test -n "$(PYTHON)" || { echo "Python 3.10 or newer is needed; name one with make PYTHON=..."; exit 1; }

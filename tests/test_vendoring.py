@@ -72,7 +72,7 @@ def python(folder: Path, *arguments: str, given: str = "") -> subprocess.Complet
 
 def test_a_copy_passes_the_cores_tests(vendored: Path) -> None:
     """Under another name, where nothing of the old name can be imported."""
-    plugins = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest", "-p", "no:kmock")
+    plugins = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
     done = python(vendored, "-m", "pytest", "-q", *plugins, "-W", "error", "--junit-xml=report.xml", "tests")
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(ElementTree.parse(vendored / "report.xml").getroot()[0].attrib["tests"]) > 150

@@ -1,0 +1,110 @@
+"""What can go wrong between an operator and the API server? This proxy lets it, for the next writes of CronJobs."""
+
+from __future__ import annotations
+
+import ssl
+import threading
+from collections.abc import Callable, Generator
+from contextlib import closing, contextmanager, suppress
+from http.client import HTTPException, HTTPResponse, HTTPSConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TypeAlias
+
+from .servers import Server
+
+Answer: TypeAlias = tuple[int, bytes]
+Fault: TypeAlias = Callable[[Callable[[], Answer]], "Answer | None"]
+"""Given what sends the write, returns the answer that the operator gets; None cuts the connection."""
+
+
+def lost(send: Callable[[], Answer]) -> None:
+    """Do the write, and lose its answer."""
+    send()
+
+
+def unavailable(_: Callable[[], Answer]) -> Answer:
+    """Refuse the write as an overloaded server does."""
+    return 503, b"{}"
+
+
+def overtaken(send: Callable[[], Answer]) -> Answer:
+    """Let another replica be a little faster with the same write."""
+    send()
+    return send()
+
+
+class Proxy(ThreadingHTTPServer):
+    """
+    A server in front of the server, without TLS.
+
+    Attributes:
+        faults: What happens to the next writes of CronJobs.
+        writes: All writes that came by, each with the status that the operator was told, 0 where it was told none.
+    """
+
+    def __init__(self, server: Server) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        self.place = server.url.removeprefix("https://")
+        self.context = ssl.create_default_context(cafile=server.certificate)
+        self.faults: list[Fault] = []
+        self.writes: list[tuple[str, str, int]] = []
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Each request has a connection of its own (HTTP/1.0), so the end of a connection is the end of an answer."""
+
+    server: Proxy
+
+    def do_GET(self) -> None:  # noqa: N802
+        """Pass on an answer, as it comes: it may be a watch, which ends when one of the two is killed."""
+        with suppress(OSError, HTTPException), self._asked(b"") as answer:
+            self._begin(answer.status)
+            while part := answer.read1(1 << 16):
+                self.wfile.write(part)
+
+    def do_POST(self) -> None:  # noqa: N802
+        """Write, or whatever the next fault makes of it."""
+        body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+
+        def send() -> Answer:
+            with self._asked(body) as answer:
+                return answer.status, answer.read()
+
+        faulty = self.server.faults and "/cronjobs" in self.path
+        answer = self.server.faults.pop(0)(send) if faulty else send()
+        self.server.writes.append((self.command, self.path, answer[0] if answer else 0))
+        if answer:
+            self._begin(answer[0])
+            self.wfile.write(answer[1])
+
+    do_PATCH = do_PUT = do_DELETE = do_POST  # noqa: N815
+
+    @contextmanager
+    def _asked(self, body: bytes) -> Generator[HTTPResponse]:
+        headers = {name: self.headers[name] for name in ("Authorization", "Accept", "Content-Type") if name in self.headers}
+        with closing(HTTPSConnection(self.server.place, context=self.server.context)) as connection:
+            connection.request(self.command, self.path, body, headers)
+            with connection.getresponse() as answer:
+                yield answer
+
+    def _begin(self, status: int) -> None:
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Keep quiet."""
+
+
+@contextmanager
+def proxy(server: Server) -> Generator[Proxy]:
+    """Run a proxy for as long as the block lasts."""
+    with Proxy(server) as between:
+        thread = threading.Thread(target=between.serve_forever, args=(0.05,))
+        thread.start()
+        try:
+            yield between
+        finally:
+            between.shutdown()
+            thread.join()
