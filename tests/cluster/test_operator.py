@@ -1,86 +1,71 @@
-"""Does the example operator do over HTTP, to an API server, what the published document promises?"""
+"""Does the example operator do what the published document promises?"""
 
 from __future__ import annotations
 
-import shutil
 import sys
-from collections.abc import Generator, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from kubernetes import client
 
 from kopia_maint import Repository
 
-from .servers import ASSETS, EXAMPLE, StandIn, api_server, connected, running, stand_in, until
+from ..helpers import replication_source
+from .proxy import Fault, lost, overtaken, proxy, unavailable
+from .servers import EVENTS, EXAMPLE, JOBS, OPERATOR, SOURCES, Api, Refused, Server, collection, running, until
 
-JOBS = ("batch", "v1", "volsync-system", "cronjobs")
-EVENTS = ("events.k8s.io", "v1", "volsync-system", "events")
 CONDITION = "MaintenanceScheduleAccepted"
 SHARED = Repository("shared-repo-secret").cron_job_name
-BARRIER = "team-z/unreadable"  # sources that cannot be read are told last
+BARRIER = "team-z/unreadable"  # the operator tells sources in the order of their names, after writing the CronJobs
 
 
 class Cluster:
-    """What the tests do to an API server, and see of it; in plain objects, whichever server it is."""
+    """What the tests do to a server, and see of it."""
 
-    def __init__(self, connection: client.ApiClient, operator: Path, folder: Path, server: StandIn | None) -> None:
-        self.api: Any = client.CustomObjectsApi(connection)
-        self.kubeconfig = operator
-        self.folder = folder
+    def __init__(self, server: Server, api: Api, folder: Path) -> None:
         self.server = server
+        self.api = api
+        self.folder = folder
 
     @contextmanager
-    def operator(self) -> Generator[None]:
-        """Run the operator as its README says, and kill it at the end."""
+    def operator(self, through: str = "") -> Generator[None]:
+        """Run the operator as its README says, through a proxy if one is named, and kill it at the end."""
         command = [sys.executable, "-m", "kopf", "run", "--standalone", "-A", EXAMPLE / "maintenance.py"]
         log = self.folder / "operator.log"
         try:
-            with running(command, log, KUBECONFIG=str(self.kubeconfig)):
+            with running(command, log, KUBECONFIG=str(self.server.kubeconfig(OPERATOR, through))):
                 yield
         finally:
             print(log.read_text())  # pytest shows it where a test fails
         assert "Traceback" not in log.read_text()
 
-    def put(self, source: str, schedule: str | None, repository: str = "shared-repo-secret", **maintenance: Any) -> Any:
-        """Create or replace a ReplicationSource, given as namespace/name."""
-        namespace, name = source.split("/")
-        cron_job = {"schedule": schedule, **maintenance}
-        manifest = {
-            "apiVersion": "volsync.backube/v1alpha1",
-            "kind": "ReplicationSource",
-            "metadata": {"namespace": namespace, "name": name},
-            "spec": {"kopia": {"repository": repository, "maintenanceCronJob": cron_job}},
-        }
-        place = ("volsync.backube", "v1alpha1", namespace, "replicationsources")
+    def put(self, source: str, schedule: str | None, repository: str = "shared-repo-secret", **kopia: Any) -> Any:
+        """Create or change a ReplicationSource, given as namespace/name."""
+        maintenance = {"schedule": schedule, "enabled": kopia.pop("enabled", True)}
+        manifest = replication_source(source, repository=repository, maintenanceCronJob=maintenance, **kopia)
         if source in self.sources():
-            return self.api.patch_namespaced_custom_object(*place, name, {"spec": manifest["spec"]})
-        return self.api.create_namespaced_custom_object(*place, manifest)
+            return self.api("PATCH", place(source), {"spec": manifest["spec"]})
+        return self.api.create(manifest)
 
     def annotate(self, source: str, value: str) -> Any:
         """Change something about a source that is none of the operator's business."""
-        namespace, name = source.split("/")
-        place = ("volsync.backube", "v1alpha1", namespace, "replicationsources", name)
-        return self.api.patch_namespaced_custom_object(*place, {"metadata": {"annotations": {"seen": value}}})
+        return self.api("PATCH", place(source), {"metadata": {"annotations": {"seen": value}}})
 
     def remove(self, source: str) -> None:
-        namespace, name = source.split("/")
-        place = ("volsync.backube", "v1alpha1", namespace, "replicationsources", name)
-        self.api.delete_namespaced_custom_object(*place)
+        self.api("DELETE", place(source))
 
     def sources(self) -> dict[str, Any]:
-        found = self.api.list_cluster_custom_object("volsync.backube", "v1alpha1", "replicationsources")["items"]
+        found = self.api("GET", SOURCES)["items"]
         return {f"{source['metadata']['namespace']}/{source['metadata']['name']}": source for source in found}
 
     def jobs(self) -> dict[str, Any]:
-        return {job["metadata"]["name"]: job for job in self.api.list_namespaced_custom_object(*JOBS)["items"]}
+        return {job["metadata"]["name"]: job for job in self.api("GET", JOBS)["items"]}
 
     def events(self) -> list[tuple[str, str, str, str]]:
         """Return what Events say: the reason, the source's namespace and name, and the note."""
-        found = self.api.list_namespaced_custom_object(*EVENTS)["items"]
-        said = [(event["reason"], event["related"], event["note"]) for event in found]
+        said = [(event["reason"], event["related"], event["note"]) for event in self.api("GET", EVENTS)["items"]]
         return sorted((reason, source["namespace"], source["name"], note) for reason, source, note in said)
 
     def schedule(self, name: str = SHARED) -> str | None:
@@ -96,42 +81,19 @@ class Cluster:
         """Return when the operator has seen all that was done so far: it has told the last source."""
         if BARRIER in self.sources():
             self.remove(BARRIER)
-        self.put(BARRIER, "0 25 * * *")
+        self.put(BARRIER, "0 25 * * *", "another-secret")
         until(lambda: self.condition(BARRIER))
 
-    def clear(self) -> None:
-        for source in self.sources():
-            self.remove(source)
-        for job in self.jobs():
-            self.api.delete_namespaced_custom_object(*JOBS, job)
-        for event in self.api.list_namespaced_custom_object(*EVENTS)["items"]:
-            self.api.delete_namespaced_custom_object(*EVENTS, event["metadata"]["name"])
+
+def place(source: str) -> str:
+    """Return the path of a source."""
+    manifest = replication_source(source)
+    return f"{collection(manifest)}/{manifest['metadata']['name']}"
 
 
-@pytest.fixture(scope="session")
-def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Path]]:
-    absent = [name for name in ("etcd", "kube-apiserver") if not (ASSETS / name).exists()]
-    if absent or not shutil.which("openssl"):
-        pytest.skip(f"no {' and no '.join(absent) or 'openssl'} in {ASSETS}: set KUBEBUILDER_ASSETS, as for envtest")
-    with api_server(tmp_path_factory.mktemp("api-server")) as kubeconfigs:
-        yield kubeconfigs
-
-
-@pytest.fixture(params=["stand-in", "real"])
-def cluster(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Cluster]:
-    with ExitStack() as stack:
-        if request.param == "real":
-            ours, operators = request.getfixturevalue("real")
-            server = None
-        else:
-            ours, server = stack.enter_context(stand_in(tmp_path))
-            operators = ours
-        cluster = Cluster(stack.enter_context(connected(ours)), operators, tmp_path, server)
-        yield cluster
-        cluster.clear()
-
-
-only_the_stand_in = pytest.mark.parametrize("cluster", ["stand-in"], indirect=True)
+@pytest.fixture
+def cluster(server: Server, api: Api, tmp_path: Path) -> Cluster:
+    return Cluster(server, api, tmp_path)
 
 
 def two_tenants(cluster: Cluster) -> None:
@@ -225,7 +187,7 @@ def test_a_cron_job_that_cannot_be_read_stays_as_it_is(cluster: Cluster) -> None
     damage = {"metadata": {"annotations": {"volsync.backube/schedule-claims": '{"version":2}'}}}
     with cluster.operator():
         two_tenants(cluster)
-        before = cluster.api.patch_namespaced_custom_object(*JOBS, SHARED, damage)
+        before = cluster.api("PATCH", f"{JOBS}/{SHARED}", damage)
         cluster.put("team-a/source-a", "0 5 * * *")
         cluster.caught_up()
         assert cluster.jobs()[SHARED]["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"]
@@ -235,9 +197,9 @@ def test_what_others_do_to_the_cron_job_is_put_right(cluster: Cluster) -> None:
     """A CronJob that somebody deletes, or takes labels from, is restored without any change of a source."""
     with cluster.operator():
         two_tenants(cluster)
-        cluster.api.patch_namespaced_custom_object(*JOBS, SHARED, {"metadata": {"labels": None}})
+        cluster.api("PATCH", f"{JOBS}/{SHARED}", {"metadata": {"labels": None}})
         until(lambda: "volsync.backube/repository-hash" in cluster.jobs()[SHARED]["metadata"].get("labels", {}))
-        cluster.api.delete_namespaced_custom_object(*JOBS, SHARED)
+        cluster.api("DELETE", f"{JOBS}/{SHARED}")
         until(lambda: cluster.schedule() == "0 2 * * *")
 
 
@@ -251,8 +213,7 @@ def test_conditions_of_others_survive(cluster: Cluster) -> None:
         "lastTransitionTime": "2024-01-15T10:30:00Z",
     }
     cluster.put("team-b/source-b", "0 25 * * *")
-    place = ("volsync.backube", "v1alpha1", "team-b", "replicationsources", "source-b")
-    cluster.api.patch_namespaced_custom_object_status(*place, {"status": {"conditions": [synchronizing]}})
+    cluster.api("PATCH", f"{place('team-b/source-b')}/status", {"status": {"conditions": [synchronizing]}})
     with cluster.operator():
         until(lambda: cluster.condition("team-b/source-b"))
         assert cluster.sources()["team-b/source-b"]["status"]["conditions"][0] == synchronizing
@@ -260,25 +221,15 @@ def test_conditions_of_others_survive(cluster: Cluster) -> None:
 
 def test_it_is_quiet_once_requests_stop_changing(cluster: Cluster) -> None:
     """Further events of every source, without news, cause no write at all."""
-    with cluster.operator():
+    with proxy(cluster.server) as between, cluster.operator(between.url):
         two_tenants(cluster)
         cluster.caught_up()
-        events, job = cluster.events(), cluster.jobs()[SHARED]
-        written = len(cluster.server.writes) if cluster.server else 0
-        last: dict[str, Any] = {}
+        told = len(between.writes)
         for number in range(5):
             for source in ("team-a/source-a", "team-b/source-b"):
-                last[source] = cluster.annotate(source, str(number))
+                cluster.annotate(source, str(number))
         cluster.caught_up()
-        assert cluster.jobs()[SHARED] == job
-        assert cluster.events() == events
-        assert {source: cluster.sources()[source] for source in last} == last
-        if cluster.server:
-            places = ("/cronjobs", "/events", "/status")
-            ours = [write for write in cluster.server.writes[written:] if any(place in write for place in places)]
-            assert ours == [
-                "PATCH /apis/volsync.backube/v1alpha1/namespaces/team-z/replicationsources/unreadable/status"
-            ]
+        assert between.writes[told:] == [("PATCH", f"{place(BARRIER)}/status", 200)]
 
 
 def test_two_operators_at_once_agree(cluster: Cluster) -> None:
@@ -295,37 +246,30 @@ def test_two_operators_at_once_agree(cluster: Cluster) -> None:
         assert cluster.condition("team-b/source-b") == ("False", "Rejected")
 
 
-@only_the_stand_in
-@pytest.mark.parametrize("status", [409, 500])
-def test_refused_writes_and_lost_answers_are_made_good(cluster: Cluster, status: int) -> None:
+@pytest.mark.parametrize("fault", [lost, unavailable, overtaken])
+def test_refused_writes_and_lost_answers_are_made_good(cluster: Cluster, fault: Fault) -> None:
     """Whether a create, a patch or a delete was stale, or done and its answer lost: the next pass puts it right."""
-    assert cluster.server is not None
-    faults = cluster.server.faults
-    with cluster.operator():
-        faults.append(status)
+    with proxy(cluster.server) as between, cluster.operator(between.url):
+        between.faults.append(fault)
         two_tenants(cluster)
-        faults.append(status)
+        between.faults.append(fault)
         cluster.put("team-a/source-a", "0 5 * * *")
         until(lambda: cluster.schedule() == "0 5 * * *")
         cluster.remove("team-b/source-b")
         cluster.caught_up()
-        faults.append(status)
+        between.faults.append(fault)
         cluster.remove("team-a/source-a")
         until(lambda: SHARED not in cluster.jobs())
-        assert not faults
-        assert cluster.server.refusals == ([409] * 3 if status == 409 else [])
+        assert not between.faults
 
 
 def test_a_custom_ca_reaches_the_job(cluster: Cluster) -> None:
     """A new CronJob takes its credentials from the repository's Secret, and trusts the CA that its sources name."""
-    ca = {"secretName": "ca-secret", "key": "ca.crt"}
-    cluster.put("team-a/source-a", "0 2 * * *", "repo1")
-    place = ("volsync.backube", "v1alpha1", "team-a", "replicationsources", "source-a")
-    cluster.api.patch_namespaced_custom_object(*place, {"spec": {"kopia": {"customCA": ca}}})
+    cluster.put("team-a/source-a", "0 2 * * *", "repo1", customCA={"secretName": "ca-secret", "key": "ca.crt"})
     with cluster.operator():
         until(lambda: "kopia-maintenance-7aa5925ff8bd3439" in cluster.jobs())
         (job,) = cluster.jobs().values()
         pod = job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
         assert pod["containers"][0]["envFrom"] == [{"secretRef": {"name": "repo1"}}]
-        assert pod["volumes"][-1] == {"name": "custom-ca", "secret": {"secretName": "ca-secret"}}
+        assert pod["volumes"][-1] == {"name": "custom-ca", "secret": {"secretName": "ca-secret", "defaultMode": 420}}
         assert pod["containers"][0]["env"][-1] == {"name": "CUSTOM_CA", "value": "/customCA/ca.crt"}
