@@ -22,7 +22,9 @@ from kopia_maint import (
     StateTooLarge,
     manifest_from_state,
     patch_from_state,
+    reconcile,
     state_from_manifest,
+    write_for,
 )
 from kopia_maint.testing import strategies
 
@@ -137,6 +139,14 @@ def test_what_is_written_is_read_back(api: Api, before: CronJobState, after: Cro
         api("DELETE", path)
 
 
+def deletion(cron_job: Any) -> dict[str, Any]:
+    """Return what is sent to delete a CronJob that no source uses any more."""
+    decision = reconcile(state_from_manifest(cron_job), [], now=NOW)
+    write = write_for(decision, cron_job, {}, operator_namespace="volsync-system")
+    assert write is not None
+    return write.body
+
+
 def refused(api: Api, method: str, path: str, body: Any) -> int:
     """Return the status with which that is refused."""
     with pytest.raises(Refused) as error:
@@ -165,8 +175,3 @@ def test_another_object_of_the_same_name_is_not_deleted(api: Api) -> None:
     old["metadata"]["resourceVersion"] = new["metadata"]["resourceVersion"]
     assert refused(api, "DELETE", JOB, deletion(old)) == 409
     assert api("GET", JOB) == new
-
-
-def deletion(cron_job: Any) -> dict[str, Any]:
-    read = {key: cron_job["metadata"][key] for key in ("uid", "resourceVersion")}
-    return {"preconditions": read, "propagationPolicy": "Background"}
