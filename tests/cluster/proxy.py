@@ -56,14 +56,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     server: Proxy
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Pass on an answer, as it comes: it may be a watch, which ends when one of the two is killed."""
         with suppress(OSError, HTTPException), self._asked(b"") as answer:
             self._begin(answer.status)
             while part := answer.read1(1 << 16):
                 self.wfile.write(part)
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """Write, or whatever the next fault makes of it."""
         body = self.rfile.read(int(self.headers["Content-Length"] or 0))
 
@@ -82,7 +82,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     @contextmanager
     def _asked(self, body: bytes) -> Generator[HTTPResponse]:
-        headers = {name: self.headers[name] for name in ("Authorization", "Accept", "Content-Type") if name in self.headers}
+        headers = {
+            name: self.headers[name] for name in ("Authorization", "Accept", "Content-Type") if name in self.headers
+        }
         with closing(HTTPSConnection(self.server.place, context=self.server.context)) as connection:
             connection.request(self.command, self.path, body, headers)
             with connection.getresponse() as answer:

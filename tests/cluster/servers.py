@@ -72,7 +72,7 @@ class Server:
     folder: Path
 
     def kubeconfig(self, user: str, url: str = "") -> Path:
-        """Write the configuration of a client that talks to the server as that user; through a proxy, if one is named."""
+        """Write the configuration of a client that is that user; through a proxy, if one is named."""
         path = self.folder / f"{user.rpartition(':')[2]}-{urllib3.util.parse_url(url or self.url).port}.kubeconfig"
         content = {
             "apiVersion": "v1",

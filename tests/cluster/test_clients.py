@@ -65,9 +65,7 @@ def test_an_example_adopts_and_heals_the_cron_job_and_then_is_quiet(example: str
 
 
 @every_client
-def test_a_refused_write_is_told_as_the_page_says(
-    example: str, watched: Proxy, request: pytest.FixtureRequest
-) -> None:
+def test_a_refused_write_is_told_as_the_page_says(example: str, watched: Proxy, request: pytest.FixtureRequest) -> None:
     """Each client raises the error that the page's table names, with the 409 where it says."""
     library = request.node.callspec.id.split(",")[0]
     ((_, error, status),) = [row for row in ERRORS if row[0] == library]

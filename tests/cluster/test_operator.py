@@ -14,7 +14,7 @@ from kopia_maint import Repository
 
 from ..helpers import replication_source
 from .proxy import Fault, lost, overtaken, proxy, unavailable
-from .servers import EVENTS, EXAMPLE, JOBS, OPERATOR, SOURCES, Api, Refused, Server, collection, running, until
+from .servers import EVENTS, EXAMPLE, JOBS, OPERATOR, SOURCES, Api, Server, collection, running, until
 
 CONDITION = "MaintenanceScheduleAccepted"
 SHARED = Repository("shared-repo-secret").cron_job_name
@@ -114,7 +114,7 @@ def test_the_first_namespace_wins_and_the_other_is_told(cluster: Cluster) -> Non
         message = job["metadata"]["annotations"]["volsync.backube/schedule-conflict"]
         assert message.startswith("Last conflict: Schedule '0 4 * * *' requested from namespace 'team-b' at ")
         assert cluster.condition("team-b/source-b") == ("False", "Rejected")
-        assert cluster.condition("team-a/source-a") is None
+        assert cluster.condition("team-a/source-a") == ("True", "Agreed")
         assert cluster.events() == [("Rejected", "team-b", "source-b", message)]
 
 

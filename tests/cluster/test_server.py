@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -123,7 +123,9 @@ def test_it_takes_2500_namespaces_on_one_cron_job(api: Api) -> None:
 @given(strategies.states(), strategies.states())
 def test_what_is_written_is_read_back(api: Api, before: CronJobState, after: CronJobState) -> None:
     """Whatever the server adds to it, a manifest holds the state that it was made for, and so does a patched one."""
-    after = CronJobState(before.repository_hash, after.schedule, after.owner, after.claims, secret_name=after.secret_name)
+    after = CronJobState(
+        before.repository_hash, after.schedule, after.owner, after.claims, secret_name=after.secret_name
+    )
     path = f"{JOBS}/{before.cron_job_name}"
     api("POST", JOBS, manifest(before))
     try:

@@ -10,247 +10,141 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import kopf
 import yaml
-from kubernetes import client
+from kubernetes import client, config
+from urllib3.exceptions import HTTPError
 
-from kopia_maint import (
-    Conflict,
-    KopiaMaintError,
-    Reconciliation,
-    Repository,
-    SourceRef,
-    Verdict,
-    manifest_from_state,
-    patch_from_state,
-    plan,
-    request_from_manifest,
-    state_from_manifest,
-)
-
-Manifest = dict[str, Any]
+from kopia_maint import Action, Decision, Repository, SourceRef, Standing, Write, plan_manifests
 
 NAMESPACE = os.environ.get("POD_NAMESPACE", "volsync-system")
 CRON_JOBS = ("batch", "v1", NAMESPACE, "cronjobs")
 EVENTS = ("events.k8s.io", "v1", NAMESPACE, "events")
-GROUP, VERSION, PLURAL = SOURCES = ("volsync.backube", "v1alpha1", "replicationsources")
-PREFIX = "kopia-maintenance-"
+SOURCES = ("volsync.backube", "v1alpha1", "replicationsources")
+CRON_JOB = {"apiVersion": "batch/v1", "kind": "CronJob"}
+SOURCE = {"apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationSource"}
+REPORTER = {"reportingController": "kopia-maint", "reportingInstance": os.uname().nodename, "action": "Maintain"}
 CONDITION = "MaintenanceScheduleAccepted"
-STANDINGS = {
-    Verdict.AGREED: "What this source asks for stands.",
-    Verdict.SUPERSEDED: "Another schedule was established since this source asked for its own.",
-    Verdict.DISABLED: "This source takes no part in maintenance.",
-}
+STATUSES = {"Agreed": "True", "Disabled": "True", "Withheld": "Unknown"}  # for every other reason: False
 TIMEOUT: dict[str, Any] = {"_request_timeout": 30}
 MERGE_PATCH: dict[str, Any] = {"_content_type": "application/merge-patch+json", **TIMEOUT}
-PAUSE = 0.5  # seconds from one pass to the next, at least
-LONGEST_DELAY = 60  # seconds until a pass that failed is repeated, at most
+PAUSE, LONGEST_PAUSE = 0.5, 60  # seconds from one pass to the next, at least, and while something fails
 
 logger = logging.getLogger("kopia-maint")
-
-
-def is_ours(body: Any, **_: Any) -> bool:
-    """Return whether this is one of the maintenance CronJobs."""
-    metadata = body["metadata"]
-    return bool(metadata["namespace"] == NAMESPACE and metadata["name"].startswith(PREFIX))
-
-
-@kopf.on.login()
-def login(**kwargs: Any) -> kopf.ConnectionInfo | None:
-    """Log kopf in as the client library does, which also configures the client that maintain() uses."""
-    return kopf.login_via_client(**kwargs)
 
 
 @kopf.on.startup()
 async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
     """Start the one worker."""
+    config.load_config()
     settings.watching.server_timeout = 600  # a watch that died unnoticed is begun anew
     memo.changed = asyncio.Event()
     memo.worker = asyncio.create_task(work(memo.changed))
 
 
-@kopf.on.cleanup()
-async def stop(memo: kopf.Memo, **_: Any) -> None:
-    """Stop the worker."""
-    memo.worker.cancel()
-
-
 @kopf.on.event(*SOURCES)
-@kopf.on.event("batch", "v1", "cronjobs", when=is_ours)
+@kopf.on.event("batch", "v1", "cronjobs", when=lambda namespace, **_: namespace == NAMESPACE)
 async def changed(memo: kopf.Memo, **_: Any) -> None:
     """Wake the worker, whatever it was that changed."""
     memo.changed.set()
 
 
 async def work(changed: asyncio.Event) -> None:
-    """Make one pass for all the changes that came meanwhile; another one by and by while something failed."""
-    delay = None
+    """Make one pass for all the changes that came meanwhile; another one by and by while something fails."""
+    pause = None
     while True:
         with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(changed.wait(), delay)
+            await asyncio.wait_for(changed.wait(), pause)
         changed.clear()
-        try:
-            settled = await asyncio.to_thread(maintain)
-        except Exception:
-            logger.exception("The pass failed and will be repeated")
-            settled = False
-        delay = None if settled else min(2 * (delay or PAUSE), LONGEST_DELAY)
+        done = await asyncio.to_thread(attempt, "a pass", maintain)
+        pause = None if done else min(2 * (pause or PAUSE), LONGEST_PAUSE)
         await asyncio.sleep(PAUSE)
+
+
+def attempt(what: object, task: Any, *arguments: Any) -> bool:
+    """Keep the trouble with one object from the others. Return whether there was none."""
+    try:
+        return task(*arguments) is not False
+    except Exception as error:
+        reason, expected = getattr(error, "reason", error), isinstance(error, (client.ApiException, HTTPError))
+        logger.warning("%s failed and will be repeated: %s", what, reason, exc_info=not expected)
+        return False
 
 
 def maintain() -> bool:
     """Bring the cluster to where it should be. Return False where that takes another pass."""
-    with client.ApiClient() as connection:
-        api: Any = client.CustomObjectsApi(connection)
-        # In this order: whoever changes a CronJob after we read it makes the API server refuse our write,
-        # so nothing is ever decided with sources that are older than the CronJob.
-        cron_jobs = api.list_namespaced_custom_object(*CRON_JOBS, **TIMEOUT)["items"]
-        sources = api.list_cluster_custom_object(*SOURCES, **TIMEOUT)["items"]
-        return converge(api, filter(is_ours, cron_jobs), sources)
-
-
-def converge(api: Any, cron_jobs: Iterator[Manifest], sources: list[Manifest]) -> bool:
-    """Make one pass over what was read."""
-    settled = True
-
-    @contextmanager
-    def apart(what: object) -> Iterator[None]:
-        """Keep the trouble with one object from the others."""
-        nonlocal settled
-        try:
-            yield
-        except KopiaMaintError as error:
-            logger.error("%s stays as it is: %s", what, error)
-        except client.ApiException as error:
-            logger.warning("%s is not up to date yet: %s %s", what, error.status, error.reason)
-            settled = False
-
-    existing = {cron_job["metadata"]["name"]: cron_job for cron_job in cron_jobs}
-    states = []
-    for name, cron_job in existing.items():
-        with apart(name):
-            states.append(state_from_manifest(cron_job))
-    unclear = existing.keys() - {state.cron_job_name for state in states}
-
-    found = {SourceRef(source["metadata"]["namespace"], source["metadata"]["name"]): source for source in sources}
-    requests, unreadable = [], {}
-    standings: dict[SourceRef, tuple[str, str]] = {}
-    for ref, source in found.items():
-        try:
-            request = request_from_manifest(source)
-        except KopiaMaintError as error:
-            unreadable[ref] = str(error)
-        else:
-            if request is None:
-                standings[ref] = ("Disabled", STANDINGS[Verdict.DISABLED])
-            elif request.repository.cron_job_name not in unclear:
-                requests.append(request)
-
-    repositories = {request.repository.hash: request.repository for request in requests}
-    decisions = plan(states, requests, now=datetime.now(timezone.utc), unreadable=unreadable)
-    for repository_hash, decision in decisions.items():
-        name = PREFIX + repository_hash
-        with apart(name):
-            store(api, decision, existing.get(name), repositories.get(repository_hash))
-            standings.update(standings_of(decision))
-    standings.update((ref, ("Unreadable", message)) for ref, message in unreadable.items())
-    for ref, (reason, message) in standings.items():
-        with apart(ref):
-            report(api, found[ref], reason, message)
-    return settled
-
-
-def store(api: Any, decision: Reconciliation, cron_job: Manifest | None, repository: Repository | None) -> None:
-    """Write what was decided, and an Event for each conflict that began or ended with it."""
-    desired = decision.desired
-    if cron_job is None:
-        if desired is None:
-            return
-        assert repository is not None  # only a request creates
-        manifest = manifest_from_state(desired, template(repository), operator_namespace=NAMESPACE)
-        created: Manifest = api.create_namespaced_custom_object(*CRON_JOBS, manifest, **TIMEOUT)
-        cron_job = created
-    metadata = cron_job["metadata"]
-    if desired is None:
-        read = {"uid": metadata["uid"], "resourceVersion": metadata["resourceVersion"]}
-        body = {"preconditions": read, "propagationPolicy": "Background"}
-        api.delete_namespaced_custom_object(*CRON_JOBS, metadata["name"], body=body, **TIMEOUT)
-        return
-    if patch := patch_from_state(desired, cron_job):
-        api.patch_namespaced_custom_object(*CRON_JOBS, metadata["name"], patch, **MERGE_PATCH)
-    for conflict in decision.opened:
-        api.create_namespaced_custom_object(*EVENTS, event(cron_job, "Warning", "Rejected", conflict), **TIMEOUT)
-    for conflict in decision.closed:
-        api.create_namespaced_custom_object(*EVENTS, event(cron_job, "Normal", "ConflictEnded", conflict), **TIMEOUT)
-
-
-def event(cron_job: Manifest, severity: str, reason: str, conflict: Conflict) -> Manifest:
-    """Return the Event that tells of a conflict, on the CronJob."""
-    identity = {key: cron_job["metadata"][key] for key in ("namespace", "name", "uid")}
-    source = {"namespace": conflict.namespace, "name": conflict.name}
-    return {
-        "apiVersion": "events.k8s.io/v1",
-        "kind": "Event",
-        "metadata": {"generateName": f"{identity['name']}-", "namespace": NAMESPACE},
-        "eventTime": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "reportingController": f"{GROUP}/kopia-maint",
-        "reportingInstance": "kopia-maint",
-        "action": "Maintain",
-        "type": severity,
-        "reason": reason,
-        "note": conflict.message,
-        "regarding": {"apiVersion": "batch/v1", "kind": "CronJob", **identity},
-        "related": {"apiVersion": f"{GROUP}/{VERSION}", "kind": "ReplicationSource", **source},
-    }
-
-
-def standings_of(decision: Reconciliation) -> Iterator[tuple[SourceRef, tuple[str, str]]]:
-    """Yield how each source stands: the condition's reason and message."""
-    conflicts = iter(decision.conflicts)  # one for each rejected source, in the order of the verdicts
-    for ref, verdict in decision.verdicts.items():
-        message = next(conflicts).message if verdict is Verdict.REJECTED else STANDINGS[verdict]
-        yield ref, (verdict.value.capitalize(), message)
-
-
-def report(api: Any, source: Manifest, reason: str, message: str) -> None:
-    """Write the source's condition if it changes; a source that never lost anything never gets one."""
-    metadata = source["metadata"]
-    conditions = (source.get("status") or {}).get("conditions") or []
-    before = next((known for known in conditions if known["type"] == CONDITION), {"status": "True"})
-    status = "True" if reason in ("Agreed", "Disabled") else "False"
-    condition = {"type": CONDITION, "status": status, "reason": reason, "message": message}
-    if status == before["status"] and (status == "True" or condition.items() <= before.items()):
-        return
-    now = datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    condition["lastTransitionTime"] = now if status != before["status"] else before["lastTransitionTime"]
-    others = [known for known in conditions if known["type"] != CONDITION]
-    patch = {
-        "metadata": {"resourceVersion": metadata["resourceVersion"]},  # the others' writers write the whole list, too
-        "status": {"conditions": [*others, condition]},
-    }
-    api.patch_namespaced_custom_object_status(
-        GROUP, VERSION, metadata["namespace"], PLURAL, metadata["name"], patch, **MERGE_PATCH
+    api: Any = client.CustomObjectsApi()
+    # In this order: if a CronJob changes after it was read, the API server refuses the write,
+    # so nothing is ever decided with sources that are older than the CronJob.
+    cron_jobs = api.list_namespaced_custom_object(*CRON_JOBS, **TIMEOUT)["items"]
+    sources = api.list_cluster_custom_object(*SOURCES, **TIMEOUT)["items"]
+    now = datetime.now(timezone.utc)
+    plan = plan_manifests(
+        cron_jobs=cron_jobs,
+        replication_sources=sources,
+        template=template,
+        operator_namespace=NAMESPACE,
+        complete=True,
+        now=now,
     )
+    for name, error in plan.withheld.items():
+        logger.error("%s stays as it is: %s", name, error)
+    failed = [it for it in plan.writes if not attempt(it.name, store, api, it, plan.decisions[it.name], now)]
+    untold = {source for write in failed for source in plan.decisions[write.name].standings}
+    found = {SourceRef(it["metadata"]["namespace"], it["metadata"]["name"]): it for it in sources}
+    told = [attempt(it, tell, api, found[it], plan.standings[it], now) for it in plan.standings if it not in untold]
+    return not failed and all(told)
 
 
-def template(repository: Repository) -> Manifest:
+def store(api: Any, write: Write, decision: Decision, now: datetime) -> None:
+    """Write what was decided, and then an Event on the CronJob for each conflict that began or ended with it."""
+    if write.action is Action.DELETE:
+        api.delete_namespaced_custom_object(*CRON_JOBS, write.name, body=write.body, **TIMEOUT)
+        return
+    if write.action is Action.CREATE:
+        cron_job = api.create_namespaced_custom_object(*CRON_JOBS, write.body, **TIMEOUT)
+    else:
+        cron_job = api.patch_namespaced_custom_object(*CRON_JOBS, write.name, write.body, **MERGE_PATCH)
+    about = {**CRON_JOB, "namespace": NAMESPACE, "name": write.name, "uid": cron_job["metadata"]["uid"]}
+    head = {"metadata": {"generateName": f"{write.name}-"}, "eventTime": f"{now:%Y-%m-%dT%H:%M:%S.%fZ}", **REPORTER}
+    opened = [("Warning", "Rejected", conflict) for conflict in decision.opened]
+    for severity, reason, conflict in [*opened, *(("Normal", "ConflictEnded", it) for it in decision.closed)]:
+        source = {**SOURCE, "namespace": conflict.namespace, "name": conflict.name}
+        what = {"type": severity, "reason": reason, "note": conflict.message, "regarding": about, "related": source}
+        api.create_namespaced_custom_object(*EVENTS, {**head, **what}, **TIMEOUT)
+
+
+def tell(api: Any, source: dict[str, Any], standing: Standing, now: datetime) -> None:
+    """Write how a source stands into its condition, unless that says so already."""
+    metadata, known = source["metadata"], (source.get("status") or {}).get("conditions") or []
+    old: dict[str, Any] = next((condition for condition in known if condition["type"] == CONDITION), {"status": None})
+    status, generation = STATUSES.get(standing.reason, "False"), metadata["generation"]
+    new = {"type": CONDITION, "status": status, "reason": standing.reason, "observedGeneration": generation}
+    conflict = standing.conflict.message if standing.conflict and standing.reason == "Rejected" else ""
+    if new.items() <= old.items() and conflict in old["message"]:
+        return  # the rest of the message is free: a replica of another release may word it in another way
+    new["lastTransitionTime"] = old["lastTransitionTime"] if status == old["status"] else f"{now:%Y-%m-%dT%H:%M:%SZ}"
+    new["message"] = f"{standing.message} {conflict}".rstrip()
+    others = [condition for condition in known if condition is not old]  # their writers write the whole list, too
+    patch = {"metadata": {"resourceVersion": metadata["resourceVersion"]}, "status": {"conditions": [*others, new]}}
+    place = (*SOURCES[:2], metadata["namespace"], SOURCES[2], metadata["name"])
+    api.patch_namespaced_custom_object_status(*place, patch, **MERGE_PATCH)
+
+
+def template(repository: Repository, _: object) -> dict[str, Any]:
     """Return the CronJob to start from: cronjob.yaml with the repository's Secret and CA."""
-    cron_job: Manifest = yaml.safe_load(Path(__file__).with_name("cronjob.yaml").read_text())
+    cron_job: dict[str, Any] = yaml.safe_load(Path(__file__).with_name("cronjob.yaml").read_text())
     pod = cron_job["spec"]["jobTemplate"]["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     container["envFrom"] = [{"secretRef": {"name": repository.secret_name}}]
-    ca = repository.custom_ca
-    if ca.secret_name or ca.config_map_name:
-        secret, config_map = {"secretName": ca.secret_name}, {"name": ca.config_map_name}
-        pod["volumes"].append(
-            {"name": "custom-ca", **({"secret": secret} if ca.secret_name else {"configMap": config_map})}
-        )
+    if (ca := repository.custom_ca).secret_name or ca.config_map_name:
+        secret, config_map = {"secret": {"secretName": ca.secret_name}}, {"configMap": {"name": ca.config_map_name}}
+        pod["volumes"].append({"name": "custom-ca", **(secret if ca.secret_name else config_map)})
         container["volumeMounts"].append({"name": "custom-ca", "mountPath": "/customCA"})
         container["env"].append({"name": "CUSTOM_CA", "value": f"/customCA/{ca.key or 'ca.crt'}"})
     return cron_job
