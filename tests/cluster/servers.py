@@ -40,7 +40,14 @@ class Refused(Exception):
 
 
 class Api:
-    """Plain HTTP with one user's token, over a connection that is kept."""
+    """
+    Plain HTTP with one user's token, over a connection that is kept.
+
+    Attributes:
+        warning: What the latest answer warned of.
+    """
+
+    warning = ""
 
     def __init__(self, server: Server, user: str) -> None:
         self._url = server.url
@@ -53,8 +60,9 @@ class Api:
         headers = {**self._headers, "Content-Type": kind, "Accept": "application/json"}
         content = None if body is None else json.dumps(body).encode()
         answer = self._pool.request(method, self._url + path, body=content, headers=headers)
+        self.warning = answer.headers.get("Warning", "")
         if answer.status >= 400:
-            raise Refused(answer.status, answer.data.decode())
+            raise Refused(answer.status, json.loads(answer.data)["message"])
         return json.loads(answer.data)
 
     def create(self, manifest: Any, query: str = "") -> Any:
