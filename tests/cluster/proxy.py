@@ -39,6 +39,7 @@ class Proxy(ThreadingHTTPServer):
 
     Attributes:
         faults: What happens to the next writes of CronJobs.
+        forbidden: Writes of paths that contain this are refused.
         writes: All writes that came by, each with the status that the operator was told, 0 where it was told none.
     """
 
@@ -48,6 +49,7 @@ class Proxy(ThreadingHTTPServer):
         self.place = server.url.removeprefix("https://")
         self.context = ssl.create_default_context(cafile=server.certificate)
         self.faults: list[Fault] = []
+        self.forbidden: str | None = None
         self.writes: list[tuple[str, str, int]] = []
 
 
@@ -71,8 +73,13 @@ class _Handler(BaseHTTPRequestHandler):
             with self._asked(body) as answer:
                 return answer.status, answer.read()
 
-        faulty = self.server.faults and "/cronjobs" in self.path
-        answer = self.server.faults.pop(0)(send) if faulty else send()
+        answer: Answer | None
+        if self.server.forbidden and self.server.forbidden in self.path:
+            answer = 403, b"{}"
+        elif self.server.faults and "/cronjobs" in self.path:
+            answer = self.server.faults.pop(0)(send)
+        else:
+            answer = send()
         self.server.writes.append((self.command, self.path, answer[0] if answer else 0))
         if answer:
             self._begin(answer[0])

@@ -72,10 +72,21 @@ class Cluster:
         job = self.jobs().get(name)
         return None if job is None else str(job["spec"]["schedule"])
 
+    def told(self, source: str) -> Any:
+        """Return our condition, if the source has it."""
+        conditions = self.sources()[source].get("status", {}).get("conditions", [])
+        return next((condition for condition in conditions if condition["type"] == CONDITION), None)
+
     def condition(self, source: str) -> tuple[str, str] | None:
         """Return the status and the reason of our condition, if the source has it."""
-        conditions = self.sources()[source].get("status", {}).get("conditions", [])
-        return next(((c["status"], c["reason"]) for c in conditions if c["type"] == CONDITION), None)
+        told = self.told(source)
+        return told and (told["status"], told["reason"])
+
+    def edit(self, source: str, **changes: str) -> Any:
+        """Change our condition, as another replica or an administrator might."""
+        condition = {**self.told(source), **changes}
+        self.api("PATCH", f"{place(source)}/status", {"status": {"conditions": [condition]}})
+        return condition
 
     def caught_up(self) -> None:
         """Return when the operator has seen all that was done so far: it has told the last source."""
@@ -116,6 +127,87 @@ def test_the_first_namespace_wins_and_the_other_is_told(cluster: Cluster) -> Non
         assert cluster.condition("team-b/source-b") == ("False", "Rejected")
         assert cluster.condition("team-a/source-a") == ("True", "Agreed")
         assert cluster.events() == [("Rejected", "team-b", "source-b", message)]
+
+
+def test_an_event_is_on_the_cron_job_and_about_the_source(cluster: Cluster) -> None:
+    """So ``kubectl describe cronjob`` shows it, and who reads it knows whose request it tells of."""
+    with cluster.operator():
+        two_tenants(cluster)
+        (event,) = cluster.api("GET", EVENTS)["items"]
+        job = cluster.jobs()[SHARED]["metadata"]
+        identity = {"namespace": "volsync-system", "name": SHARED, "uid": job["uid"]}
+        assert event["regarding"] == {"apiVersion": "batch/v1", "kind": "CronJob", **identity}
+        about = {"namespace": "team-b", "name": "source-b"}
+        assert event["related"] == {"apiVersion": "volsync.backube/v1alpha1", "kind": "ReplicationSource", **about}
+        assert event["type"] == "Warning"
+
+
+def test_every_source_is_told_how_it_stands(cluster: Cluster) -> None:
+    """From the first pass on, in words that ``kubectl wait`` knows, and of which generation that is said."""
+    damaged = Repository("damaged").cron_job_name
+    expected = {
+        "my-app/affected": ("Unknown", "Withheld"),
+        "team-a/source-a": ("False", "Superseded"),
+        "team-a/source-c": ("True", "Agreed"),
+        "team-b/disabled": ("True", "Disabled"),
+        "team-b/source-b": ("False", "Rejected"),
+        "team-b/unreadable": ("False", "Unreadable"),
+    }
+    cluster.put("my-app/affected", "0 2 * * *", "damaged")
+    cluster.put("team-a/source-a", "0 2 * * *")
+    with cluster.operator():
+        until(lambda: cluster.condition("my-app/affected") == ("True", "Agreed"))
+    damage = {"metadata": {"annotations": {"volsync.backube/schedule-claims": '{"version":2}'}}}
+    cluster.api("PATCH", f"{JOBS}/{damaged}", damage)
+    cluster.put("team-a/source-c", "0 3 * * *")
+    cluster.put("team-b/disabled", "0 4 * * *", enabled=False)
+    cluster.put("team-b/source-b", "0 4 * * *")
+    cluster.put("team-b/unreadable", "0 25 * * *")
+    with cluster.operator():
+        until(lambda: {source: cluster.condition(source) for source in expected} == expected)
+    for name, source in cluster.sources().items():
+        assert cluster.told(name)["observedGeneration"] == source["metadata"]["generation"]
+
+
+def test_a_condition_keeps_the_time_of_its_last_transition(cluster: Cluster) -> None:
+    """Another reason is no transition, another status is one."""
+    then = "2024-01-15T10:30:00Z"
+    two = "team-b/source-b"
+    with cluster.operator():
+        two_tenants(cluster)
+        cluster.edit(two, lastTransitionTime=then)
+        cluster.put(two, "0 25 * * *")
+        until(lambda: cluster.condition(two) == ("False", "Unreadable"))
+        assert cluster.told(two)["lastTransitionTime"] == then
+        cluster.put(two, "0 2 * * *")
+        until(lambda: cluster.condition(two) == ("True", "Agreed"))
+        assert cluster.told(two)["lastTransitionTime"] > then
+
+
+def test_a_condition_in_other_words_is_left(cluster: Cluster) -> None:
+    """A replica of another release may word it differently; it must say why, and which conflict is recorded."""
+    two = "team-b/source-b"
+    with cluster.operator():
+        two_tenants(cluster)
+        conflict = cluster.jobs()[SHARED]["metadata"]["annotations"]["volsync.backube/schedule-conflict"]
+        assert cluster.told(two)["message"].endswith(conflict)
+        reworded = cluster.edit(two, message=f"Somebody else was first. {conflict}")
+        cluster.caught_up()
+        assert cluster.told(two) == reworded
+        cluster.edit(two, message="Somebody else was first.")
+        until(lambda: cluster.told(two)["message"].endswith(conflict))
+
+
+def test_a_source_that_it_may_not_tell_stops_nobody(cluster: Cluster) -> None:
+    """Without rights to the status of one namespace, the other namespaces' sources and all CronJobs are served."""
+    with proxy(cluster.server) as between, cluster.operator(between.url):
+        between.forbidden = "/namespaces/team-a/replicationsources/"
+        cluster.put("team-a/source-a", "0 2 * * *")
+        cluster.put("team-b/source-b", "0 4 * * *")
+        until(lambda: cluster.condition("team-b/source-b") == ("False", "Rejected"))
+        cluster.put("team-a/source-a", "0 5 * * *")
+        until(lambda: cluster.schedule() == "0 5 * * *")
+        assert cluster.condition("team-a/source-a") is None
 
 
 def test_the_latest_configuration_of_one_namespace_wins(cluster: Cluster) -> None:
@@ -261,6 +353,16 @@ def test_refused_writes_and_lost_answers_are_made_good(cluster: Cluster, fault: 
         cluster.remove("team-a/source-a")
         until(lambda: SHARED not in cluster.jobs())
         assert not between.faults
+
+
+def test_nobody_is_told_what_is_not_written(cluster: Cluster) -> None:
+    """A condition comes after the write that it tells of, and not in a pass in which that write failed."""
+    with proxy(cluster.server) as between, cluster.operator(between.url):
+        between.faults.append(unavailable)
+        cluster.put("team-a/source-a", "0 2 * * *")
+        until(lambda: cluster.condition("team-a/source-a"))
+        status = f"{place('team-a/source-a')}/status"
+        assert between.writes[:3] == [("POST", JOBS, 503), ("POST", JOBS, 201), ("PATCH", status, 200)]
 
 
 def test_a_custom_ca_reaches_the_job(cluster: Cluster) -> None:
