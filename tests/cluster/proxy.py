@@ -56,7 +56,10 @@ class Proxy(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     """Each request has a connection of its own (HTTP/1.0), so the end of a connection is the end of an answer."""
 
-    server: Proxy
+    @property
+    def proxy(self) -> Proxy:
+        assert isinstance(self.server, Proxy)
+        return self.server
 
     def do_GET(self) -> None:
         """Pass on an answer, as it comes: it may be a watch, which ends when one of the two is killed."""
@@ -74,13 +77,13 @@ class _Handler(BaseHTTPRequestHandler):
                 return answer.status, answer.read()
 
         answer: Answer | None
-        if self.server.forbidden and self.server.forbidden in self.path:
+        if self.proxy.forbidden and self.proxy.forbidden in self.path:
             answer = 403, b"{}"
-        elif self.server.faults and "/cronjobs" in self.path:
-            answer = self.server.faults.pop(0)(send)
+        elif self.proxy.faults and "/cronjobs" in self.path:
+            answer = self.proxy.faults.pop(0)(send)
         else:
             answer = send()
-        self.server.writes.append((self.command, self.path, answer[0] if answer else 0))
+        self.proxy.writes.append((self.command, self.path, answer[0] if answer else 0))
         if answer:
             self._begin(answer[0])
             self.wfile.write(answer[1])
@@ -89,10 +92,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     @contextmanager
     def _asked(self, body: bytes) -> Generator[HTTPResponse]:
-        headers = {
-            name: self.headers[name] for name in ("Authorization", "Accept", "Content-Type") if name in self.headers
-        }
-        with closing(HTTPSConnection(self.server.place, context=self.server.context)) as connection:
+        headers = {name: self.headers[name] for name in ("Authorization", "Content-Type") if name in self.headers}
+        headers["Accept"] = "application/json"  # whatever else a client can read
+        with closing(HTTPSConnection(self.proxy.place, context=self.proxy.context)) as connection:
             connection.request(self.command, self.path, body, headers)
             with connection.getresponse() as answer:
                 yield answer
@@ -102,7 +104,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "application/json")
         self.end_headers()
 
-    def log_message(self, *_: object) -> None:
+    def log_request(self, code: object = "", size: object = "") -> None:
         """Keep quiet."""
 
 

@@ -81,7 +81,7 @@ class Server:
 
     def kubeconfig(self, user: str, url: str = "") -> Path:
         """Write the configuration of a client that is that user; through a proxy, if one is named."""
-        path = self.folder / f"{user.rpartition(':')[2]}-{urllib3.util.parse_url(url or self.url).port}.kubeconfig"
+        path = self.folder / f"{user.rpartition(':')[2]}-{(url or self.url).rpartition(':')[2]}.kubeconfig"
         content = {
             "apiVersion": "v1",
             "kind": "Config",
