@@ -8,9 +8,9 @@ several may run at once. An event says that something changed, never what to do.
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
-from contextlib import suppress
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,6 @@ STATUSES = {"Agreed": "True", "Disabled": "True", "Withheld": "Unknown"}  # for 
 TIMEOUT: dict[str, Any] = {"_request_timeout": 30}
 MERGE_PATCH: dict[str, Any] = {"_content_type": "application/merge-patch+json", **TIMEOUT}
 PAUSE, LONGEST_PAUSE = 0.5, 60  # seconds from one pass to the next, at least, and while something fails
-
 logger = logging.getLogger("kopia-maint")
 
 
@@ -42,6 +41,7 @@ logger = logging.getLogger("kopia-maint")
 async def start(settings: kopf.OperatorSettings, memo: kopf.Memo, **_: Any) -> None:
     """Start the one worker."""
     config.load_config()
+    gc.set_threshold(100_000)  # a pass makes hundreds of thousands of objects, and lets them all go
     settings.watching.server_timeout = 600  # a watch that died unnoticed is begun anew
     memo.changed = asyncio.Event()
     memo.worker = asyncio.create_task(work(memo.changed))
@@ -56,13 +56,13 @@ async def changed(memo: kopf.Memo, **_: Any) -> None:
 
 async def work(changed: asyncio.Event) -> None:
     """Make one pass for all the changes that came meanwhile; another one by and by while something fails."""
-    pause = None
-    while True:
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(changed.wait(), pause)
+    pause = PAUSE
+    while await changed.wait():
         changed.clear()
         done = await asyncio.to_thread(attempt, "a pass", maintain)
-        pause = None if done else min(2 * (pause or PAUSE), LONGEST_PAUSE)
+        pause = PAUSE if done else min(2 * pause, LONGEST_PAUSE)
+        if not done:
+            asyncio.get_running_loop().call_later(pause, changed.set)
         await asyncio.sleep(PAUSE)
 
 
