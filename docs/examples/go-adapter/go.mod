@@ -1,3 +1,0 @@
-module example.com/go-adapter
-
-go 1.19

@@ -1,0 +1,5 @@
+module example.com/kopia-maint
+
+go 1.19
+
+require github.com/robfig/cron/v3 v3.0.1

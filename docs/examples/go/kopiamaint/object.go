@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+
+package kopiamaint
+
+import (
+	"encoding/json"
+	"reflect"
+	"strconv"
+	"strings"
+)
+
+// Object is a Kubernetes object as unstructured.Unstructured and encoding/json have it.
+type Object = map[string]any
+
+// fields are the members of an object, or of a mapping inside of it, that know where they are. The first refusal is
+// kept and what is read after it is zero, so that readers can read on and look at refused once.
+type fields struct {
+	members Object
+	path    string
+	refused **Error
+}
+
+// oneObject refuses what is not one Kubernetes object: silence would read as "no source left".
+func oneObject(members Object) fields {
+	metadata, _ := members["metadata"].(Object)
+	f := fields{members: members, refused: new(*Error)}
+	_, isList := members["items"].([]any)
+	switch kind, hasKind := members["kind"].(string); {
+	case members == nil:
+		f.refuse("", "must be a Kubernetes object")
+	case isList || kind == "List":
+		f.refuse("", "is a list: pass its items, each by itself")
+	case members["metadata"] == nil && members["object"] != nil:
+		f.refuse("", "is a watch event: pass its object")
+	case members["metadata"] == nil:
+		f.refuse("metadata", "is missing: pass a whole Kubernetes object")
+	case hasKind && kind == "":
+		f.refuse("kind", "is empty")
+	case hasSnakeCase(members) || hasSnakeCase(metadata):
+		f.refuse("", "has keys in snake_case: pass the object as the API server sends it, not a client's model of it")
+	}
+	return f
+}
+
+func hasSnakeCase(members Object) bool {
+	for key := range members {
+		if strings.Contains(key, "_") {
+			return true
+		}
+	}
+	return false
+}
+
+func (f fields) fault() *Error { return *f.refused }
+
+func (f fields) at(key string) string {
+	switch {
+	case strings.Contains(key, "/"):
+		return f.path + "[" + key + "]"
+	case f.path == "":
+		return key
+	}
+	return f.path + "." + key
+}
+
+func (f fields) refuse(key, format string, args ...any) {
+	path := f.path
+	if key != "" {
+		path = f.at(key)
+	}
+	f.keep(refuse(InvalidManifest, format, args...), path)
+}
+
+// keep keeps a refusal, if there is one and it is the first.
+func (f fields) keep(refused *Error, path string) {
+	if refused != nil && *f.refused == nil {
+		*f.refused = refused.at(path)
+	}
+}
+
+func (f fields) has(key string) bool { return f.members[key] != nil }
+
+// mapping returns the members of a mapping; none where it is absent.
+func (f fields) mapping(key string) fields {
+	members, isMapping := f.members[key].(Object)
+	if !isMapping && f.has(key) {
+		f.refuse(key, "must be a mapping, not %s", typeName(f.members[key]))
+	}
+	return fields{members, f.at(key), f.refused}
+}
+
+// stored returns a string; "" where it is absent.
+func (f fields) stored(key string) string {
+	text, isText := f.members[key].(string)
+	if !isText && f.has(key) {
+		f.refuse(key, "must be a string, not %s", typeName(f.members[key]))
+	}
+	return text
+}
+
+// text returns a string that a person wrote.
+func (f fields) text(key string) string {
+	text := f.stored(key)
+	if strings.Contains(text, "${") {
+		f.refuse(key, "%.60q holds a variable that was not substituted", text)
+	}
+	return text
+}
+
+func (f fields) required(key string) string {
+	text := f.text(key)
+	if text == "" {
+		f.refuse(key, "is missing")
+	}
+	return text
+}
+
+func (f fields) name(key string, kind kindOfName) string {
+	text := f.required(key)
+	f.keep(kind.check(text), f.at(key))
+	return text
+}
+
+// boolean returns a truth value, and otherwise where it is absent.
+func (f fields) boolean(key string, otherwise bool) bool {
+	value, isBool := f.members[key].(bool)
+	if isBool {
+		return value
+	}
+	if f.has(key) {
+		f.refuse(key, "must be true or false, not %s", typeName(f.members[key]))
+	}
+	return otherwise
+}
+
+// integer returns an integer as text, for JSON knows no largest one.
+func (f fields) integer(key string) string {
+	switch value := f.members[key].(type) {
+	case nil:
+		return ""
+	case json.Number:
+		if !strings.ContainsAny(value.String(), ".eE") {
+			return value.String()
+		}
+	case int64:
+		return strconv.FormatInt(value, 10)
+	}
+	f.refuse(key, "must be an integer, not %s", typeName(f.members[key]))
+	return ""
+}
+
+func typeName(value any) string {
+	switch value.(type) {
+	case nil:
+		return "null"
+	case Object:
+		return "a mapping"
+	case []any:
+		return "a list"
+	case string:
+		return "a string"
+	case bool:
+		return "true or false"
+	}
+	return "a number"
+}
+
+// nameIn returns a name inside an object, whatever else is wrong with that; "" where it cannot be read.
+func nameIn(object Object, kind kindOfName, path ...string) string {
+	for _, key := range path[:len(path)-1] {
+		object, _ = object[key].(Object)
+	}
+	text, _ := object[path[len(path)-1]].(string)
+	if !kind.accepts(text) {
+		return ""
+	}
+	return text
+}
+
+func same(one, other any) bool { return reflect.DeepEqual(one, other) }
