@@ -2,10 +2,7 @@
 
 package kopiamaint
 
-import (
-	"math/bits"
-	"time"
-)
+import "time"
 
 const day = 24 * time.Hour
 
@@ -51,18 +48,19 @@ func (s Schedule) Intervals() (shortest, longest time.Duration) {
 
 // daysApart returns how far apart neighbouring days with runs are.
 func (m meaning) daysApart() gaps[int] {
+	var kinds [2][7]yearOfDays // a year is a leap year or not, and begins on one of seven weekdays
+	for weekday := 0; weekday < 7; weekday++ {
+		kinds[0][weekday], kinds[1][weekday] = m.yearOf(0, weekday), m.yearOf(1, weekday)
+	}
 	var apart gaps[int]
-	kinds := map[[2]int]yearOfDays{}
-	lastDay := -1
-	weekday, begin := int(time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC).Weekday()), 0
-	for year := 2000; year <= 2000+400+8; year++ { // two days with runs are at most 8 years apart
-		length := time.Date(year, 12, 31, 0, 0, 0, 0, time.UTC).YearDay()
-		kind, known := kinds[[2]int{length, weekday}]
-		if !known {
-			kind = m.yearOf(length, weekday)
-			kinds[[2]int{length, weekday}] = kind
+	lastDay, begin := -1, 0
+	weekday := int(time.Saturday)                  // 1 January 2000
+	for year := 2000; year <= 2000+400+8; year++ { // days with runs are at most 8 years apart
+		leap := 0
+		if year%4 == 0 && (year%100 != 0 || year%400 == 0) {
+			leap = 1
 		}
-		if kind.first >= 0 {
+		if kind := kinds[leap][weekday]; kind.first >= 0 {
 			if lastDay >= 0 {
 				apart.add(begin + kind.first - lastDay)
 			}
@@ -72,7 +70,7 @@ func (m meaning) daysApart() gaps[int] {
 			}
 			lastDay = begin + kind.last
 		}
-		begin, weekday = begin+length, (weekday+length)%7
+		begin, weekday = begin+365+leap, (weekday+365+leap)%7
 	}
 	return apart
 }
@@ -83,14 +81,14 @@ type yearOfDays struct {
 	apart       gaps[int]
 }
 
-func (m meaning) yearOf(length, weekday int) yearOfDays {
+func (m meaning) yearOf(leap, weekday int) yearOfDays {
 	found, at := yearOfDays{first: -1}, 0
 	for month := 1; month <= 12; month++ {
-		days := bits.OnesCount64(daysOf(month))
-		if month == 2 && length == 365 {
-			days--
+		length := monthLengths[month]
+		if month == 2 {
+			length = 28 + leap
 		}
-		for date := 1; date <= days; date++ {
+		for date := 1; date <= length; date++ {
 			if m.matches(month, date, (weekday+at)%7) {
 				if found.first < 0 {
 					found.first = at

@@ -136,10 +136,10 @@ func calendar(spec *cron.SpecSchedule) meaning {
 	return m
 }
 
-// daysOf returns the days that a month can have; February has 29.
-func daysOf(month int) uint64 {
-	return 1<<(time.Date(2000, time.Month(month+1), 0, 0, 0, 0, 0, time.UTC).Day()+1) - 2
-}
+// monthLengths are the most days that each month can have.
+var monthLengths = [13]int{0, 31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31}
+
+func daysOf(month int) uint64 { return 1<<(monthLengths[month]+1) - 2 }
 
 // String returns the schedule as written, white space folded.
 func (s Schedule) String() string { return s.text }
