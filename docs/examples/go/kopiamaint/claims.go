@@ -73,10 +73,18 @@ func parseClaims(text string) (map[SourceRef]Claim, string, *Error) {
 	default:
 		return nil, "", refuse(InvalidManifest, "is damaged: not an object with a version")
 	}
-	policy, hasPolicy := document.get("policy").(string)
 	byNamespace, hasClaims := document.get("claims").(pairs)
-	if !hasClaims || len(document) != 2 && (len(document) != 3 || !hasPolicy || policy == "") {
+	for _, member := range document {
+		hasClaims = hasClaims && (member.key == "version" || member.key == "policy" || member.key == "claims")
+	}
+	if !hasClaims {
 		return nil, "", refuse(InvalidManifest, "is damaged: it must have version, claims, and policy or not")
+	}
+	policy, _ := document.get("policy").(string)
+	if document.has("policy") {
+		if refused := policyName.check(policy); refused != nil {
+			return nil, "", refused.at("policy")
+		}
 	}
 	claims := map[SourceRef]Claim{}
 	for _, of := range byNamespace {
@@ -89,17 +97,16 @@ func parseClaims(text string) (map[SourceRef]Claim, string, *Error) {
 		}
 		for _, by := range byName {
 			source := SourceRef{of.key, by.key}
-			claim, refused := parseClaim(by.value)
+			refused := objectName.check(by.key)
 			if refused == nil {
-				refused = objectName.check(by.key)
+				claims[source], refused = parseClaim(by.value)
 			}
 			if refused != nil {
 				return nil, "", refused.at("claims[" + source.String() + "]")
 			}
-			claims[source] = claim
 		}
 	}
-	return claims, policy, checkClaims(claims, policy)
+	return claims, policy, nil
 }
 
 func parseClaim(value any) (Claim, *Error) {
@@ -114,14 +121,14 @@ func parseClaim(value any) (Claim, *Error) {
 	}
 	claim := Claim{Rejected: len(items) == 3}
 	var refused *Error
-	switch wanted := items[0].(type) {
-	case nil:
-	case string:
+	if items[0] != nil {
+		wanted, isText := items[0].(string)
+		if !isText {
+			return Claim{}, refuse(Syntax, "a schedule must be a string, not %s", typeName(items[0]))
+		}
 		if claim.Schedule, refused = parseSchedule(wanted); refused != nil {
 			return Claim{}, refused
 		}
-	default:
-		return Claim{}, damaged
 	}
 	if claim.Since, refused = parseTime(since); refused != nil {
 		return Claim{}, refused
@@ -144,6 +151,15 @@ func (p pairs) get(key string) any {
 		}
 	}
 	return nil
+}
+
+func (p pairs) has(key string) bool {
+	for _, member := range p {
+		if member.key == key {
+			return true
+		}
+	}
+	return false
 }
 
 // decodeOnce decodes JSON, and refuses a key that an object has twice.

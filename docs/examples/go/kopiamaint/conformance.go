@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/robfig/cron/v3"
 )
 
 const (
@@ -78,83 +80,75 @@ func isPlain(value any, depth int) bool {
 	return plain
 }
 
+// answer refuses, of several faults, the first of: op, policy, now, what is asked for, the CronJob.
 func (q *question) answer() (Object, *Error) {
-	op, refused := q.word("op")
-	answers, known := map[string]func() (Object, *Error){
+	ops := map[string]func() (Object, *Error){
 		"resolve": q.resolve, "reconcile": q.reconcile, "plan": q.plan, "handOver": q.handOver, "withdraw": q.withdraw,
-	}[op]
-	if refused == nil && !known {
-		refused = refuse(InvalidValue, "%.60q is not known", op).at("op")
 	}
-	if refused == nil && op != "handOver" && op != "withdraw" {
-		var text string
-		if text, refused = q.word("now"); refused == nil {
-			if q.now, refused = parseTime(text); refused != nil {
-				refused.at("now")
-			}
-		}
+	op := q.needed("op")
+	if ops[op] == nil {
+		q.keep(refuse(InvalidValue, "%.60q is not known", op), "op")
 	}
-	if refused == nil {
-		if q.policy, refused = policyOf(q.members["policy"]); refused != nil {
-			refused.at("policy")
-		}
+	q.policy = q.readPolicy()
+	if op != "handOver" && op != "withdraw" {
+		q.now = q.readNow()
 	}
-	if refused != nil {
-		return nil, refused
+	if q.fault() != nil {
+		return nil, q.fault()
 	}
-	return answers()
+	return ops[op]()
 }
 
-// word returns a member of the question that must be a string.
-func (q *question) word(key string) (string, *Error) {
-	text, isText := q.members[key].(string)
-	if !isText {
-		return "", refuse(InvalidValue, "must be a string, not %s", typeName(q.members[key])).at(key)
-	}
-	return text, nil
+func (q *question) readNow() time.Time {
+	now, refused := parseTime(q.needed("now"))
+	q.keep(refused, "now")
+	return now
 }
 
 // list returns a member of the question that must be a list of objects; what is no object becomes nil.
-func (q *question) list(key string) ([]Object, *Error) {
+func (q *question) list(key string) []Object {
 	items, isList := q.members[key].([]any)
 	if !isList {
-		return nil, refuse(InvalidValue, "must be a list, not %s", typeName(q.members[key])).at(key)
+		q.refuse(key, "must be a list, not %s", typeName(q.members[key]))
 	}
 	objects := make([]Object, len(items))
 	for i, item := range items {
 		objects[i], _ = item.(Object)
 	}
-	return objects, nil
+	return objects
 }
 
-// policyOf reads the name of a policy, or {"name": "bounded", "policy": …, "shortest": "1h", "longest": "744h"}.
-func policyOf(value any) (Policy, *Error) {
-	if name, isText := value.(string); isText {
-		policy, err := PolicyByName(name)
-		return policy, asRefusal(err)
+// readPolicy reads the name of a policy, or {"name": "bounded", "policy": …, "shortest": "1h", "longest": "744h"}, whose
+// bounds are durations as @every has them.
+func (q *question) readPolicy() Policy {
+	if _, isMapping := q.members["policy"].(Object); !isMapping {
+		return q.named("policy")
 	}
-	settings, _ := value.(Object)
-	if settings["name"] != "bounded" {
-		return nil, refuse(InvalidValue, "must be the name of a policy, or a bounded one")
+	settings := q.mapping("policy")
+	if name := settings.needed("name"); name != "bounded" {
+		settings.keep(refuse(InvalidValue, "%.60q is not known, only bounded is", name), settings.at("name"))
 	}
-	inner, refused := policyOf(settings["policy"])
-	if refused != nil {
-		return nil, refused
-	}
+	inner := settings.named("policy")
 	var bounds [2]time.Duration
 	for i, key := range []string{"shortest", "longest"} {
-		if settings[key] == nil {
-			continue
+		if settings.has(key) {
+			text := settings.stored(key)
+			bound, err := time.ParseDuration(text)
+			if err != nil {
+				settings.keep(refuse(InvalidValue, "%.60q is not a duration, such as 90m", text), settings.at(key))
+			}
+			bounds[i] = cron.Every(bound).Delay // in whole seconds, one at least
 		}
-		text, _ := settings[key].(string)
-		bound, err := time.ParseDuration(text)
-		if err != nil {
-			return nil, refuse(InvalidValue, "%.60q is not a duration, such as 90m", text).at(key)
-		}
-		bounds[i] = bound
 	}
-	policy, err := NewBounded(inner, bounds[0], bounds[1])
-	return policy, asRefusal(err)
+	bounded, err := NewBounded(inner, bounds[0], bounds[1])
+	settings.keep(asRefusal(err), settings.path)
+	return bounded
+}
+
+func (f fields) named(key string) Policy {
+	policy, err := PolicyByName(f.needed(key))
+	f.keep(asRefusal(err), f.at(key))
+	return policy
 }
 
 // asRefusal returns what an exported function of this package refused.
@@ -185,9 +179,9 @@ func (q *question) resolve() (Object, *Error) {
 }
 
 func (q *question) reconcile() (Object, *Error) {
-	manifests, refused := q.list("requests")
-	if refused != nil {
-		return nil, refused
+	manifests := q.list("requests")
+	if q.fault() != nil {
+		return nil, q.fault()
 	}
 	var requests []Request
 	var unreadable []SourceRef
@@ -218,26 +212,26 @@ func (q *question) reconcile() (Object, *Error) {
 }
 
 func (q *question) handOver() (Object, *Error) {
-	namespace, refused := q.word("namespace")
-	if refused != nil {
-		return nil, refused
-	}
+	namespace := q.needed("namespace")
+	q.keep(namespaceName.check(namespace), "namespace")
 	return q.changed(func(current *State) (*Decision, error) { return HandOver(current, namespace, q.policy) })
 }
 
 func (q *question) withdraw() (Object, *Error) {
-	text, refused := q.word("source")
-	if refused != nil {
-		return nil, refused
-	}
-	namespace, name, _ := strings.Cut(text, "/")
-	return q.changed(func(current *State) (*Decision, error) {
-		return Withdraw(current, SourceRef{namespace, name}, q.policy)
-	})
+	namespace, name, _ := strings.Cut(q.needed("source"), "/")
+	source := SourceRef{namespace, name}
+	q.keep(source.check(), "source")
+	return q.changed(func(current *State) (*Decision, error) { return Withdraw(current, source, q.policy) })
 }
 
 func (q *question) changed(act func(*State) (*Decision, error)) (Object, *Error) {
+	if q.fault() != nil {
+		return nil, q.fault()
+	}
 	current, refused := q.current()
+	if refused == nil && current == nil {
+		refused = refuse(InvalidManifest, "is missing").at("current")
+	}
 	if refused != nil {
 		return nil, refused
 	}
@@ -250,20 +244,16 @@ func (q *question) changed(act func(*State) (*Decision, error)) (Object, *Error)
 }
 
 func (q *question) plan() (Object, *Error) {
-	cluster := Cluster{Now: q.now, Policy: q.policy}
-	var refused *Error
-	if cluster.CronJobs, refused = q.list("cronJobs"); refused != nil {
-		return nil, refused
+	cluster := Cluster{
+		Now: q.now, Policy: q.policy, Sources: q.list("replicationSources"), CronJobs: q.list("cronJobs"),
+		OperatorNamespace: q.needed("operatorNamespace"),
 	}
-	if cluster.Sources, refused = q.list("replicationSources"); refused != nil {
-		return nil, refused
+	q.keep(namespaceName.check(cluster.OperatorNamespace), "operatorNamespace")
+	if cluster.Complete = q.boolean("complete", false); !q.has("complete") {
+		q.refuse("complete", "is missing")
 	}
-	if cluster.OperatorNamespace, refused = q.word("operatorNamespace"); refused != nil {
-		return nil, refused
-	}
-	var isBool bool
-	if cluster.Complete, isBool = q.members["complete"].(bool); !isBool {
-		return nil, refuse(InvalidValue, "must be true or false, not %s", typeName(q.members["complete"])).at("complete")
+	if q.fault() != nil {
+		return nil, q.fault()
 	}
 	plan, err := cluster.Plan()
 	if err != nil {

@@ -60,17 +60,20 @@ func ReadState(cronJob Object) (*State, error) {
 
 func readState(cronJob Object) (*State, *Error) {
 	object := oneObject(cronJob)
-	if isOther := checkCronJob(object); isOther {
+	metadata := object.mapping("metadata")
+	if object.fault() == nil && object.has("kind") && object.members["kind"] != "CronJob" {
 		return nil, nil
 	}
-	metadata := object.mapping("metadata")
-	labels, annotations := metadata.mapping("labels"), metadata.mapping("annotations")
-	name := metadata.required("name")
+	name := metadata.needed("name")
 	if object.fault() == nil && !isOurs(name) {
 		return nil, nil
 	}
+	if version := object.stored("apiVersion"); object.has("apiVersion") && version != "batch/v1" {
+		object.refuse("apiVersion", "%.60q is not known, only batch/v1 is", version)
+	}
+	labels, annotations := metadata.mapping("labels"), metadata.mapping("annotations")
 	state := &State{RepositoryHash: strings.TrimPrefix(name, CronJobPrefix)}
-	if hash := labels.text(HashLabel); labels.has(HashLabel) && hash != state.RepositoryHash {
+	if hash := labels.stored(HashLabel); labels.has(HashLabel) && hash != state.RepositoryHash {
 		labels.refuse(HashLabel, "%.60q contradicts the CronJob's name, %s", hash, name)
 	}
 	for _, keys := range []fields{annotations, labels} {
@@ -78,36 +81,19 @@ func readState(cronJob Object) (*State, *Error) {
 			state.Owner = keys.name(OwnerKey, namespaceName)
 		}
 	}
+	claimsAt := annotations.at(ClaimsAnnotation)
 	if text := annotations.stored(ClaimsAnnotation); annotations.has(ClaimsAnnotation) {
 		claims, policy, refused := parseClaims(text)
-		annotations.keep(refused, annotations.at(ClaimsAnnotation))
+		annotations.keep(refused, claimsAt)
 		state.Claims, state.Policy = claims, policy
 	}
 	spec := object.mapping("spec")
-	text := spec.stored("schedule")
-	if text == "" {
-		spec.refuse("schedule", "is missing")
-	}
-	schedule, refused := parseSchedule(text)
+	schedule, refused := parseSchedule(spec.needed("schedule"))
 	spec.keep(refused, spec.at("schedule"))
 	state.Schedule = schedule
 	state.SecretName = nameIn(annotations.members, objectName, ConfigAnnotation)
+	object.keep(state.checkMarks(), claimsAt)
 	return state, object.fault()
-}
-
-// checkCronJob refuses what is no CronJob that we know, and returns whether it is another kind of object.
-func checkCronJob(object fields) bool {
-	kind, version := object.text("kind"), object.text("apiVersion")
-	if object.fault() != nil {
-		return false
-	}
-	if object.has("kind") && kind != "CronJob" || object.has("apiVersion") && strings.Split(version, "/")[0] != "batch" {
-		return true
-	}
-	if object.has("apiVersion") && version != "batch/v1" {
-		object.refuse("apiVersion", "%.60q is not known, only batch/v1 is", version)
-	}
-	return false
 }
 
 // isOurs returns whether a CronJob in the operator's namespace is ours by its name.

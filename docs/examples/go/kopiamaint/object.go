@@ -22,33 +22,36 @@ type fields struct {
 
 // oneObject refuses what is not one Kubernetes object: silence would read as "no source left".
 func oneObject(members Object) fields {
-	metadata, _ := members["metadata"].(Object)
 	f := fields{members: members, refused: new(*Error)}
-	_, isList := members["items"].([]any)
-	switch kind, hasKind := members["kind"].(string); {
-	case members == nil:
+	if members == nil {
 		f.refuse("", "must be a Kubernetes object")
-	case isList || kind == "List":
-		f.refuse("", "is a list: pass its items, each by itself")
-	case members["metadata"] == nil && members["object"] != nil:
-		f.refuse("", "is a watch event: pass its object")
-	case members["metadata"] == nil:
-		f.refuse("metadata", "is missing: pass a whole Kubernetes object")
-	case hasKind && kind == "":
-		f.refuse("kind", "is empty")
-	case hasSnakeCase(members) || hasSnakeCase(metadata):
-		f.refuse("", "has keys in snake_case: pass the object as the API server sends it, not a client's model of it")
 	}
-	return f
-}
-
-func hasSnakeCase(members Object) bool {
-	for key := range members {
-		if strings.Contains(key, "_") {
-			return true
+	kind, version := f.stored("kind"), f.stored("apiVersion")
+	if _, isList := members["items"]; isList && (!f.has("kind") || strings.HasSuffix(kind, "List")) {
+		f.refuse("", "is a list of objects: pass each of its items")
+	}
+	_, hasMetadata := members["metadata"]
+	if _, isEvent := members["object"]; isEvent && !hasMetadata {
+		f.refuse("", "is a watch event: pass its object")
+	}
+	metadata := f.mapping("metadata")
+	for _, key := range []string{"api_version", "resource_version", "creation_timestamp", "deletion_timestamp"} {
+		_, above := members[key]
+		_, within := metadata.members[key]
+		if above || within {
+			f.refuse("", "has the key %s: pass the object as the API server sends it, with camelCase keys", key)
 		}
 	}
-	return false
+	if metadata.members == nil {
+		f.refuse("metadata", "is missing: pass the whole object, not a part of it")
+	}
+	if f.has("kind") && kind == "" {
+		f.refuse("kind", "must not be empty")
+	}
+	if f.has("apiVersion") && version == "" {
+		f.refuse("apiVersion", "must not be empty")
+	}
+	return f
 }
 
 func (f fields) fault() *Error { return *f.refused }
@@ -107,12 +110,19 @@ func (f fields) text(key string) string {
 	return text
 }
 
-func (f fields) required(key string) string {
-	text := f.text(key)
+// needed returns a string that must be there.
+func (f fields) needed(key string) string {
+	text := f.stored(key)
 	if text == "" {
 		f.refuse(key, "is missing")
 	}
 	return text
+}
+
+// required returns a string that a person wrote, and that must be there.
+func (f fields) required(key string) string {
+	f.text(key)
+	return f.needed(key)
 }
 
 func (f fields) name(key string, kind kindOfName) string {

@@ -117,8 +117,9 @@ func (p *Plan) readCronJobs(c Cluster) map[string]listedCronJob {
 			}
 			refused = refuse(InvalidManifest, "the CronJob %s is listed twice, with different content", name)
 			delete(jobs, name)
+		} else {
+			first[name] = object
 		}
-		first[name] = object
 		switch {
 		case refused == nil:
 			jobs[name] = listedCronJob{object, state}
@@ -146,12 +147,11 @@ func (p *Plan) readSources(c Cluster) listedSources {
 	for _, object := range c.Sources {
 		request, refused := readRequest(object)
 		source := sourceOf(object)
-		if refused == nil && isOtherKind(oneObject(object)) {
-			continue
-		}
-		if source == (SourceRef{}) {
-			found.complete = false // it may be any
-			p.Errors = append(p.Errors, refused)
+		if source == (SourceRef{}) || isOtherKind(oneObject(object)) {
+			if refused != nil {
+				found.complete = false // it may be any
+				p.Errors = append(p.Errors, refused)
+			}
 			continue
 		}
 		known := first[source]
@@ -164,9 +164,8 @@ func (p *Plan) readSources(c Cluster) listedSources {
 			found.secrets[source] = append(found.secrets[source], secretOf(known))
 			delete(requests, source)
 		} else {
-			order = append(order, source)
+			order, first[source] = append(order, source), object
 		}
-		first[source] = object
 		switch {
 		case refused != nil:
 			found.secrets[source] = append(found.secrets[source], secretOf(object))

@@ -61,8 +61,8 @@ func NewBounded(policy Policy, shortest, longest time.Duration) (Bounded, error)
 	switch {
 	case shortest == 0 && longest == 0:
 		return Bounded{}, refuse(InvalidValue, "a bounded policy needs a bound")
-	case shortest < 0 || longest < 0:
-		return Bounded{}, refuse(InvalidValue, "a bound must be positive")
+	case shortest != 0 && shortest < time.Second || longest != 0 && longest < time.Second:
+		return Bounded{}, refuse(InvalidValue, "a bound must be at least one second, the shortest interval of all schedules")
 	case longest != 0 && shortest > longest:
 		return Bounded{}, refuse(InvalidValue, "no schedule has intervals of at least %v and at most %v", shortest, longest)
 	}

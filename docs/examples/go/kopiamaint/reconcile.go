@@ -32,14 +32,6 @@ func reconcile(
 		return nil, refused
 	}
 	decided := &Reconciliation{Decision: Decision{current, nil}, Standings: map[SourceRef]Standing{}}
-	stays := map[SourceRef]bool{}
-	for _, source := range unread {
-		if refused := source.check(); refused != nil {
-			return nil, refused
-		}
-		stays[source] = true
-	}
-	var enabled []Request
 	for i, request := range requests {
 		if refused := checkRequest(current, request); refused != nil {
 			return nil, refused
@@ -49,10 +41,21 @@ func reconcile(
 				requests[0].Repository.SecretName, request.Repository.SecretName)
 		}
 		decided.Repository = &requests[i].Repository
-		if _, twice := decided.Standings[request.Source]; twice || stays[request.Source] {
-			refused := refuse(InvalidValue, "the source %s is listed twice", request.Source)
-			refused.Source = request.Source
+	}
+	stays := map[SourceRef]bool{}
+	for _, source := range unread {
+		if refused := source.check(); refused != nil {
 			return nil, refused
+		}
+		if stays[source] {
+			return nil, listedTwice(source)
+		}
+		stays[source] = true
+	}
+	var enabled []Request
+	for _, request := range requests {
+		if _, twice := decided.Standings[request.Source]; twice || stays[request.Source] {
+			return nil, listedTwice(request.Source)
 		}
 		decided.Standings[request.Source] = Standing{}
 		if request.Enabled {
@@ -76,6 +79,12 @@ func reconcile(
 		decided.Standings[source] = unreadable(decided.Desired.conflict(source))
 	}
 	return decided, nil
+}
+
+func listedTwice(source SourceRef) *Error {
+	refused := refuse(InvalidValue, "the source %s is listed twice", source)
+	refused.Source = source
+	return refused
 }
 
 // decide drops the claims that do not stay, records all requests, and only then asks about those that were news: so

@@ -130,7 +130,7 @@ func (d draft) apply(request Request, news bool, policy Policy) Verdict {
 	case !policy.Permits(d.State, request.Source):
 		return Rejected
 	case news:
-		d.Schedule = wanted
+		d.Schedule, d.Owner = wanted, request.Source.Namespace
 		return Established
 	default:
 		return Superseded

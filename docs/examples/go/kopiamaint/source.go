@@ -106,34 +106,30 @@ func requestOf(object fields) (*Request, *Error) {
 	if isOtherKind(object) {
 		return nil, nil
 	}
-	metadata := object.mapping("metadata")
-	request := &Request{
-		Source:  SourceRef{metadata.name("namespace", namespaceName), metadata.name("name", objectName)},
-		Enabled: true,
-	}
-	kopia := object.mapping("spec").mapping("kopia")
-	if object.fault() == nil && kopia.members == nil {
-		return nil, nil
-	}
 	if version := object.text("apiVersion"); object.has("apiVersion") && version != group+"/v1alpha1" {
 		object.refuse("apiVersion", "%.60q is not known, only %s/v1alpha1 is", version, group)
 	}
-	if metadata.has("deletionTimestamp") {
-		request.Enabled = false
-	} else {
+	if object.fault() != nil {
+		return nil, object.fault()
+	}
+	metadata, kopia := object.mapping("metadata"), object.mapping("spec").mapping("kopia")
+	isLeaving := metadata.has("deletionTimestamp")
+	if kopia.members == nil && (isLeaving || object.fault() == nil) {
+		return nil, nil
+	}
+	request := &Request{
+		Source: SourceRef{metadata.name("namespace", namespaceName), metadata.name("name", objectName)},
+	}
+	if !isLeaving {
 		request.Enabled, request.Schedule = wishOf(kopia)
 	}
 	if object.fault() != nil {
 		return nil, object.fault()
 	}
-	request.Repository = repositoryOf(kopia)
-	if !request.Enabled {
-		if object.fault() != nil {
-			return nil, nil
-		}
-		return request, nil
+	if request.Repository = repositoryOf(kopia); !request.Enabled && object.fault() != nil {
+		return nil, nil
 	}
-	if metadata.has("creationTimestamp") {
+	if request.Enabled && metadata.has("creationTimestamp") {
 		created, refused := parseTime(metadata.required("creationTimestamp"))
 		metadata.keep(refused, metadata.at("creationTimestamp"))
 		request.CreatedAt = created
@@ -174,7 +170,10 @@ func wishOf(kopia fields) (enabled bool, wanted Schedule) {
 
 func repositoryOf(kopia fields) Repository {
 	block := kopia.mapping("customCA")
-	ca := CustomCA{block.text("secretName"), block.text("configMapName"), block.text("key")}
-	block.keep(ca.check(), block.path)
-	return Repository{kopia.name("repository", objectName), ca}
+	repository := Repository{SecretName: kopia.name("repository", objectName)}
+	for _, member := range repository.CustomCA.members() {
+		*member.text = block.text(member.key)
+		block.keep(member.check(), block.path)
+	}
+	return repository
 }

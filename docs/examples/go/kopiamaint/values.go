@@ -38,16 +38,24 @@ type CustomCA struct {
 	Key           string `json:"key,omitempty"` // in the Secret or ConfigMap
 }
 
-func (ca CustomCA) check() *Error {
-	for _, member := range []struct {
-		path, text string
-		kind       kindOfName
-	}{{"secretName", ca.SecretName, objectName}, {"configMapName", ca.ConfigMapName, objectName}, {"key", ca.Key, keyName}} {
-		if member.text != "" {
-			if refused := member.kind.check(member.text); refused != nil {
-				return refused.at(member.path)
-			}
-		}
+type memberOfCA struct {
+	key  string
+	text *string
+	kind kindOfName
+}
+
+func (ca *CustomCA) members() []memberOfCA {
+	return []memberOfCA{
+		{"secretName", &ca.SecretName, objectName}, {"configMapName", &ca.ConfigMapName, objectName}, {"key", &ca.Key, keyName},
+	}
+}
+
+func (m memberOfCA) check() *Error {
+	if *m.text == "" {
+		return nil
+	}
+	if refused := m.kind.check(*m.text); refused != nil {
+		return refused.at(m.key)
 	}
 	return nil
 }
@@ -80,8 +88,11 @@ type Request struct {
 func (r Request) check() *Error {
 	refused := r.Source.check()
 	if refused == nil {
-		if refused = r.Repository.CustomCA.check(); refused == nil {
-			refused = objectName.check(r.Repository.SecretName)
+		refused = objectName.check(r.Repository.SecretName)
+	}
+	for _, member := range r.Repository.CustomCA.members() {
+		if refused == nil {
+			refused = member.check()
 		}
 	}
 	if refused == nil && r.Schedule.NeverFires() {
@@ -224,12 +235,7 @@ func (s *State) check() *Error {
 			return refused.at("secretName")
 		}
 	}
-	return checkClaims(s.Claims, s.Policy)
-}
-
-func checkClaims(claims map[SourceRef]Claim, policy string) *Error {
-	marked := false
-	for source, claim := range claims {
+	for source, claim := range s.Claims {
 		refused := source.check()
 		if refused == nil {
 			refused = claim.check()
@@ -237,15 +243,19 @@ func checkClaims(claims map[SourceRef]Claim, policy string) *Error {
 		if refused != nil {
 			return refused.at("claims[" + source.String() + "]")
 		}
-		marked = marked || claim.Rejected
 	}
-	switch {
-	case marked && policy == "":
-		return refuse(InvalidValue, "a claim is marked as rejected, and no policy is named")
-	case !marked && policy != "":
-		return refuse(InvalidValue, "the policy %.60q is named, and no claim is marked as rejected", policy)
-	case marked:
-		return policyName.check(policy)
+	return s.checkMarks()
+}
+
+// checkMarks refuses marks without the name of a policy, and the other way round.
+func (s *State) checkMarks() *Error {
+	for _, claim := range s.Claims {
+		if claim.Rejected {
+			return policyName.check(s.Policy)
+		}
+	}
+	if s.Policy != "" {
+		return refuse(InvalidValue, "the policy %.60q is named, and no claim is marked as rejected", s.Policy)
 	}
 	return nil
 }

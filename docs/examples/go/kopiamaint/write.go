@@ -154,8 +154,8 @@ var serverFields = []string{
 
 func manifest(state *State, template Object, operatorNamespace string) (Object, *Error) {
 	object := fields{merge(Object{"apiVersion": "batch/v1", "kind": "CronJob"}, template), "", new(*Error)}
-	if checkCronJob(object) {
-		object.refuse("", "the template is not a CronJob")
+	if object.text("kind") != "CronJob" || object.text("apiVersion") != "batch/v1" {
+		object.refuse("", "the template is not a CronJob of batch/v1")
 	}
 	metadata := object.mapping("metadata")
 	labels, annotations := metadata.mapping("labels"), metadata.mapping("annotations")
