@@ -89,7 +89,8 @@ func TestStories(t *testing.T) {
 			{"team-a/one", "0 4 * * *", Established, "0 4 * * *", "team-a", ""},
 			{"team-b/two", "0 5 * * *", Rejected, "0 4 * * *", "team-a", "team-b/two"},
 			{"team-c/six", "", Agreed, "0 4 * * *", "team-a", "team-b/two"},
-			{"team-a/one", "", Agreed, "0 4 * * *", "team-a", "team-b/two"},
+			{"team-a/one", "", Agreed, "0 4 * * *", "team-a", ""}, // nobody else has a preference: two would be permitted now
+			{"team-b/two", "0 5 * * *", Superseded, "0 4 * * *", "team-a", ""},
 			{"team-b/two", "0 6 * * *", Established, "0 6 * * *", "team-b", ""}, // and its namespace is the owner
 		}},
 		"bounds hold for the first, too": {mustBounded(t, nil, time.Hour, 31*day), []step{
