@@ -41,19 +41,13 @@ type question struct {
 }
 
 func readQuestion(line []byte) (*question, *Error) {
-	var value any
+	if len(line) > longestLine || !utf8.Valid(line) || !json.Valid(line) {
+		return nil, refuse(InvalidValue, "the line is not JSON of at most %d bytes", longestLine)
+	}
+	var asked Object
 	decoder := json.NewDecoder(bytes.NewReader(line))
 	decoder.UseNumber() // foreign numbers come back as they were
-	switch err := decoder.Decode(&value); {
-	case len(line) > longestLine:
-		return nil, refuse(InvalidValue, "the line is longer than %d bytes", longestLine)
-	case err == nil && (decoder.More() || !utf8.Valid(line)):
-		return nil, refuse(InvalidValue, "the line is not one JSON object")
-	case err != nil:
-		return nil, refuse(InvalidValue, "the line is not JSON: %v", err)
-	}
-	asked, isObject := value.(Object)
-	if !isObject || !isPlain(asked, deepestLine) {
+	if err := decoder.Decode(&asked); err != nil || asked == nil || !isPlain(asked, deepestLine) {
 		return nil, refuse(InvalidValue, "the line must be a JSON object, at most %d deep, of numbers of 64 bits", deepestLine)
 	}
 	return &question{fields: fields{asked, "", new(*Error)}}, nil
@@ -284,8 +278,7 @@ func (q *question) plan() (Object, *Error) {
 			standings[source.String()] = "withheld"
 		}
 	}
-	withheld := append([]string{}, names(plan.Withheld, nil)...) // [] and not null
-	return Object{"cronJobs": cronJobs, "standings": standings, "withheld": withheld}, nil
+	return Object{"cronJobs": cronJobs, "standings": standings, "withheld": sorted(plan.Withheld)}, nil
 }
 
 func (q *question) current() (*State, *Error) {

@@ -31,7 +31,7 @@ func (c CronJob) State() (*State, error) { return ReadState(c.Object()) }
 func (c CronJob) Object() Object {
 	return Object{
 		"metadata": Object{
-			"namespace": c.Namespace, "name": c.Name, "uid": c.UID, "resourceVersion": c.ResourceVersion,
+			"namespace": c.Namespace, "name": c.Name, "uid": orNil(c.UID), "resourceVersion": orNil(c.ResourceVersion),
 			"labels": members(c.Labels), "annotations": members(c.Annotations),
 		},
 		"spec": Object{"schedule": c.Schedule},
@@ -50,13 +50,7 @@ func members(texts map[string]string) Object {
 // readable object of another kind or of a name that is not ours; list the operator's namespace only.
 //
 // A CronJob that is refused should stay as it is until somebody has looked at it.
-func ReadState(cronJob Object) (*State, error) {
-	state, refused := readState(cronJob)
-	if refused != nil {
-		return nil, refused
-	}
-	return state, nil
-}
+func ReadState(cronJob Object) (*State, error) { return plainly(readState(cronJob)) }
 
 func readState(cronJob Object) (*State, *Error) {
 	object := oneObject(cronJob)

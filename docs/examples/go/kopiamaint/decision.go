@@ -124,15 +124,19 @@ func (s *State) conflict(source SourceRef) *Conflict {
 	return &Conflict{source, claim.Schedule, claim.Since, s.Policy}
 }
 
-func unreadable(conflict *Conflict) Standing {
-	message := "Unreadable: the source cannot be read, and what it asked for before stands."
-	return Standing{Unreadable, "Unreadable", message, conflict}
+func unreadable(cause error, conflict *Conflict) Standing {
+	return Standing{Unreadable, "Unreadable", note("Unreadable: ", cause), conflict}
 }
 
 func withheld(cause error) Standing {
-	message := []rune("Withheld: the repository's CronJob stays as it is. " + cause.Error())
-	if len(message) > 1024 {
-		message = message[:1024]
+	return Standing{"", "Withheld", note("Withheld: the repository's CronJob stays as it is: ", cause), nil}
+}
+
+// note returns a text of at most 1,024 characters, as an Event's note may have.
+func note(reason string, cause error) string {
+	text := []rune(reason + cause.Error())
+	if len(text) > 1024 {
+		text = text[:1024]
 	}
-	return Standing{"", "Withheld", string(message), nil}
+	return string(text)
 }

@@ -49,6 +49,15 @@ func refuse(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
+// plainly returns what an exported function returns: a refusal as an error, and with it no value.
+func plainly[T any](value T, refused *Error) (T, error) {
+	if refused != nil {
+		var none T
+		return none, refused
+	}
+	return value, nil
+}
+
 // at returns the error with path in front of its own.
 func (e *Error) at(path string) *Error {
 	if path != "" && e.Path != "" && !strings.HasPrefix(e.Path, "[") {

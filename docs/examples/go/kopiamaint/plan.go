@@ -47,7 +47,14 @@ func (c Cluster) Plan() (*Plan, error) {
 		Unreadable: map[SourceRef]error{}, Withheld: map[string]error{},
 	}
 	jobs, sources := plan.readCronJobs(c), plan.readSources(c)
-	for _, name := range names(jobs, sources.requests) {
+	named := map[string]bool{}
+	for name := range jobs {
+		named[name] = true
+	}
+	for name := range sources.requests {
+		named[name] = true
+	}
+	for _, name := range sorted(named) {
 		if plan.Withheld[name] != nil {
 			continue
 		}
@@ -206,9 +213,6 @@ func (s listedSources) unreadableFor(state *State) []SourceRef {
 
 // stand says of every source that was listed how it stands.
 func (p *Plan) stand(sources listedSources) {
-	for source := range p.Unreadable {
-		p.Standings[source] = unreadable(nil)
-	}
 	for name, requests := range sources.requests {
 		for _, request := range requests {
 			if cause := p.Withheld[name]; cause != nil && request.Enabled {
@@ -218,26 +222,23 @@ func (p *Plan) stand(sources listedSources) {
 			}
 		}
 	}
-	for _, name := range names(p.Decisions, nil) {
+	for _, name := range sorted(p.Decisions) {
 		for source, standing := range p.Decisions[name].Standings {
 			if p.Standings[source].Conflict == nil {
 				p.Standings[source] = standing
 			}
 		}
 	}
+	for source, cause := range p.Unreadable {
+		p.Standings[source] = unreadable(cause, p.Standings[source].Conflict)
+	}
 }
 
-// names returns the keys of both maps, sorted.
-func names[V any](one map[string]V, other map[string][]Request) []string {
-	var sorted []string
-	for name := range one {
-		sorted = append(sorted, name)
+func sorted[V any](byName map[string]V) []string {
+	names := make([]string, 0, len(byName))
+	for name := range byName {
+		names = append(names, name)
 	}
-	for name := range other {
-		if _, known := one[name]; !known {
-			sorted = append(sorted, name)
-		}
-	}
-	sort.Strings(sorted)
-	return sorted
+	sort.Strings(names)
+	return names
 }

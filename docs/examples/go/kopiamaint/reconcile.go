@@ -3,6 +3,7 @@
 package kopiamaint
 
 import (
+	"errors"
 	"sort"
 	"time"
 )
@@ -15,11 +16,7 @@ import (
 func Reconcile(
 	current *State, requests []Request, now time.Time, policy Policy, unreadable []SourceRef,
 ) (*Reconciliation, error) {
-	decided, refused := reconcile(current, requests, now, orFirstWins(policy), unreadable, nil)
-	if refused != nil {
-		return nil, refused
-	}
-	return decided, nil
+	return plainly(reconcile(current, requests, now, orFirstWins(policy), unreadable, nil))
 }
 
 // reconcile also takes, where the list may be incomplete, which sources are listed: the claims of others stand, and
@@ -76,7 +73,8 @@ func reconcile(
 		decided.Standings[request.Source] = standing(request, decided.Desired)
 	}
 	for _, source := range unread {
-		decided.Standings[source] = unreadable(decided.Desired.conflict(source))
+		cause := errors.New("what the source asked for before stays as it is")
+		decided.Standings[source] = unreadable(cause, decided.Desired.conflict(source))
 	}
 	return decided, nil
 }

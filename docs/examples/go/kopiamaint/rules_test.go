@@ -237,7 +237,7 @@ func TestLaws(t *testing.T) {
 	sources := []string{"team-a/one", "team-a/two", "team-b/one", "team-c/one", "team-c/two"}
 	policies := []Policy{FirstWins{}, Consensus{}, mustBounded(t, Consensus{}, time.Hour, 0)}
 	random := rand.New(rand.NewSource(1))
-	for history := 0; history < 300; history++ {
+	for history := 0; history < 150; history++ {
 		var current *State
 		policy := policies[history%len(policies)]
 		for step := 0; step < 20; step++ {

@@ -45,13 +45,7 @@ type meaning struct {
 // ParseSchedule reads what Kubernetes accepts as spec.schedule of a CronJob, with cron.ParseStandard, as the API
 // server does. Refused are also: time zones (as the API server does), more than 256 characters, and what is not
 // printable ASCII. A schedule that never fires is read; a request for one is refused.
-func ParseSchedule(text string) (Schedule, error) {
-	schedule, refused := parseSchedule(text)
-	if refused != nil {
-		return Schedule{}, refused
-	}
-	return schedule, nil
-}
+func ParseSchedule(text string) (Schedule, error) { return plainly(parseSchedule(text)) }
 
 func parseSchedule(text string) (Schedule, *Error) {
 	folded := strings.Join(strings.Fields(text), " ")

@@ -67,13 +67,7 @@ func (s Source) Object() Object {
 //
 // An [Error] names the source wherever its names can be read, and its Secret wherever that can be read: such a source
 // counts as unreadable, not as gone.
-func ReadRequest(source Object) (*Request, error) {
-	request, refused := readRequest(source)
-	if refused != nil {
-		return nil, refused
-	}
-	return request, nil
-}
+func ReadRequest(source Object) (*Request, error) { return plainly(readRequest(source)) }
 
 func readRequest(source Object) (*Request, *Error) {
 	request, refused := requestOf(oneObject(source))

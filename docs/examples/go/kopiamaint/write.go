@@ -21,11 +21,7 @@ type Write struct {
 // An object that does not hold the decision's current state, or lies in another namespace, is refused: a stale
 // decision is never written with a fresh resourceVersion. So is the deletion of one without uid and resourceVersion.
 func WriteFor(decision Decision, cronJob, template Object, operatorNamespace string) (*Write, error) {
-	write, refused := writeFor(decision, cronJob, template, operatorNamespace)
-	if refused != nil {
-		return nil, refused
-	}
-	return write, nil
+	return plainly(writeFor(decision, cronJob, template, operatorNamespace))
 }
 
 func writeFor(decision Decision, cronJob, template Object, operatorNamespace string) (*Write, *Error) {
@@ -73,14 +69,10 @@ func writeFor(decision Decision, cronJob, template Object, operatorNamespace str
 // Patch returns the minimal JSON merge patch (RFC 7386) that makes cronJob hold the state, with its resourceVersion;
 // nil: there is nothing to write. A CronJob of another repository, or that cannot be read, is refused.
 func Patch(state *State, cronJob Object) (Object, error) {
-	refused := state.check()
-	if refused == nil {
-		var body Object
-		if body, refused = patch(state, cronJob); refused == nil {
-			return body, nil
-		}
+	if refused := state.check(); refused != nil {
+		return nil, refused
 	}
-	return nil, refused
+	return plainly(patch(state, cronJob))
 }
 
 func patch(state *State, cronJob Object) (Object, *Error) {
@@ -137,13 +129,10 @@ func Manifest(state *State, template Object, operatorNamespace string) (Object, 
 	if refused == nil {
 		refused = namespaceName.check(operatorNamespace)
 	}
-	if refused == nil {
-		var body Object
-		if body, refused = manifest(state, template, operatorNamespace); refused == nil {
-			return body, nil
-		}
+	if refused != nil {
+		return nil, refused
 	}
-	return nil, refused
+	return plainly(manifest(state, template, operatorNamespace))
 }
 
 // serverFields are the metadata that the API server fills in, and refuses or ignores on a new object.
