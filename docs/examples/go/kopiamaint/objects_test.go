@@ -248,6 +248,10 @@ func TestWrites(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	cleared, err := Patch(current, merge(job.Object(), Object{"metadata": Object{"annotations": Object{ConfigAnnotation: "other"}}}))
+	if value, present := cleared["metadata"].(Object)["annotations"].(Object)[ConfigAnnotation]; err != nil || !present || value != nil {
+		t.Errorf("a Secret that the state does not know is not cleared: %v, %v", cleared, err)
+	}
 	metadata := created["metadata"].(Object)
 	if metadata["uid"] != nil || created["status"] != nil || metadata["labels"].(Object)["team"] != "platform" ||
 		!reflect.DeepEqual(created["spec"], Object{"suspend": true, "schedule": "0 4 * * *"}) {

@@ -123,7 +123,6 @@ func (p *Plan) readCronJobs(c Cluster) map[string]listedCronJob {
 				continue
 			}
 			refused = refuse(InvalidManifest, "the CronJob %s is listed twice, with different content", name)
-			delete(jobs, name)
 		} else {
 			first[name] = object
 		}
@@ -142,7 +141,7 @@ func (p *Plan) readCronJobs(c Cluster) map[string]listedCronJob {
 // listedSources are the sources that were listed, by what could be read of them.
 type listedSources struct {
 	complete bool
-	listed   map[SourceRef]bool
+	listed   map[SourceRef]bool     // those that can be read
 	requests map[string][]Request   // by the CronJob's name
 	secrets  map[SourceRef][]string // of the unreadable ones
 }
@@ -186,8 +185,8 @@ func (p *Plan) readSources(c Cluster) listedSources {
 		if request := requests[source]; request != nil {
 			name := request.Repository.CronJobName()
 			found.requests[name] = append(found.requests[name], *request)
+			found.listed[source] = true
 		}
-		found.listed[source] = requests[source] != nil || p.Unreadable[source] != nil
 	}
 	return found
 }

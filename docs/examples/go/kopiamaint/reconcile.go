@@ -19,8 +19,8 @@ func Reconcile(
 	return plainly(reconcile(current, requests, now, orFirstWins(policy), unreadable, nil))
 }
 
-// reconcile also takes, where the list may be incomplete, which sources are listed: the claims of others stand, and
-// nothing is deleted. Nil: the list is complete.
+// reconcile also takes, where the list may be incomplete, which sources are listed and can be read: the claims of
+// others stand, and nothing is deleted. Nil: the list is complete.
 func reconcile(
 	current *State, requests []Request, now time.Time, policy Policy, unread []SourceRef, listed map[SourceRef]bool,
 ) (*Reconciliation, *Error) {

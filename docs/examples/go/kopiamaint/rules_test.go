@@ -155,6 +155,15 @@ func TestHandOver(t *testing.T) {
 				test.namespace, got.Owner, got.Schedule, decided.Opened(), decided.Closed())
 		}
 	}
+	every := *state // an administrator has established what the bounds do not permit, and team-c asked for that last
+	every.Schedule, every.Policy, every.Claims = mustSchedule(t, "* * * * *"), "", map[SourceRef]Claim{
+		ref("team-c/one"): {mustSchedule(t, "0 4 * * *"), start, false},
+		ref("team-c/six"): {mustSchedule(t, "* * * * *"), start.Add(time.Minute), false},
+	}
+	decided, err := HandOver(&every, "team-c", mustBounded(t, nil, time.Hour, 0))
+	if err != nil || decided.Desired.Schedule.String() != "* * * * *" {
+		t.Errorf("handed over to who agrees: %v, %v", decided, err)
+	}
 	if decided, _ := HandOver(state, "team-a", nil); decided.Desired != state || decided.Action() != None {
 		t.Error("handing over to the present owner is not nothing")
 	}
