@@ -12,7 +12,7 @@ CHECKED = src $(shell $(BIN)/python -c 'import kopf' 2>/dev/null && echo tests)
 SERVER := tests/cluster/server
 ASSETS := $(or $(KUBEBUILDER_ASSETS),$(SERVER)/bin)
 
-.PHONY: help demo test cluster coverage lint types contracts check docs diagrams format schedules histories fuzz mutants proof vectors \
+.PHONY: help demo test cluster coverage lint types contracts check docs diagrams format schedules histories fuzz port mutants proof vectors \
 	bench versions constraints package clean
 
 help: ## Show the targets
@@ -66,6 +66,9 @@ histories: $(VENV)/.dev ## Hold a million steps of random histories against the 
 
 fuzz: $(VENV)/.fuzz ## Fuzz every reader of foreign data, guided by coverage, for ten minutes (SECONDS=...)
 	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600)
+
+port: $(VENV)/.dev ## Put 200,000 lines to this package and to the one in Go (needs Go; LINES=...)
+	$(BIN)/python -m tests.campaigns.port --lines $(or $(LINES),200000)
 
 mutants: $(VENV)/.mutants ## See that a test fails for every small change of the core (MODULES=...)
 	$(BIN)/python -m tests.campaigns.mutants $(MODULES)

@@ -23,6 +23,12 @@ from typing import Any
 
 from kopia_maint import CLAIMS_ANNOTATION, CONFLICT_ANNOTATION, CustomCA, Repository
 
+
+def choices(text: str) -> list[str]:
+    """Return the texts between bars and ends of lines."""
+    return re.split(r"[|\n]", text)
+
+
 GO = Path(__file__).parents[2] / "docs/examples/go"
 CLUSTERS = 500
 GROUP = "volsync.backube"
@@ -32,53 +38,40 @@ NAMESPACES = ["team-a", "team-b", "team-c"]
 NAMES = ["one", "two", "source.three"]
 SECRETS = ["shared", "other"]
 AUTHORITIES = [*[{}] * 9, {"secretName": "ca", "key": "ca.crt"}, {"configMapName": "ca"}]
-SCHEDULES = [
-    *("0 2 * * *", "00 2 * * ?", "@daily", "0 4 * * *", "0 4 * * 0-6", "*/5 * * * *", "* * * * *", "0 0 1 * *", "@weekly"),
-    *("0 0 29 2 *", "@every 90m", "@every 5400s", "0 0 31 1-3 *", "0 0 13 * fri", '*-" 4 * * *', "0  5\t* * *", "*-\\ 3 * * *"),
-]
-BROKEN_SCHEDULES = [
-    *("0 0 30 2 *", "0 , * * *", "@every 50000h", "0 24 * * *", "typo", "", " ", "TZ=UTC 0 2 * * *", "0 2 * * *\0", "0 2 * * é"),
-    *("0 2 * * * *", "@reboot", "@every 1d", "0 2 * * 1" + ",1" * 130, "${SCHEDULE}", "0 2 * * sunday", "5-1 * * * *", "\u00a0@daily"),
-]
+SCHEDULES = choices(r"""0 2 * * *|00 2 * * ?|@daily|0 4 * * *|0 4 * * 0-6|*/5 * * * *|* * * * *|0 0 1 * *|@weekly
+0 0 29 2 *|@every 90m|@every 5400s|0 0 31 1-3 *|0 0 13 * fri|*-" 4 * * *|0  5   * * *|*-\ 3 * * *""")
+BROKEN_SCHEDULES = choices("""0 0 30 2 *|0 , * * *|@every 50000h|0 24 * * *|typo|| |TZ=UTC 0 2 * * *|0 2 * * *\0
+@reboot|0 2 * * é|0 2 * * * *|@every 1d|${SCHEDULE}|0 2 * * sunday|5-1 * * * *|\u00a0@daily""")
+BROKEN_SCHEDULES.append("0 2 * * 1" + ",1" * 130)
 TIMES = [f"2024-01-15T10:{minute:02}:{second:02}Z" for minute in (29, 30, 31) for second in (0, 7, 59)]
-ODD_TIMES = [
-    *("2024-01-15t12:30:00.999+02:00", "2024-01-15 10:30:00z", "2024-02-30T00:00:00Z", "2024-01-15T10:30:00", "now", ""),
-    *("2024-01-15T10:30:00,5Z", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00", "2024-01-15T1:30:00Z", "0000-01-01T00:00:00Z"),
-    *("0001-01-01T00:00:00Z", "2024-01-15T10:30:00+24:00", "2024-01-15T24:00:00Z", "2024-01-15T10:30:60Z", "2024-01-15T10:30:00.Z", "2016-12-31T23:59:60Z"),
-]
-POLICIES: list[Any] = [
-    *("first-wins", "first-wins", "first-wins", "consensus", {"name": "bounded", "policy": "first-wins", "shortest": "1h"}),
-    {"name": "bounded", "policy": "consensus", "shortest": "10m", "longest": "744h"},
-]
-BROKEN_POLICIES: list[Any] = [
-    *("last-wins", "", None, 5, [], {}, {"name": "bounded"}, {"name": "bounded", "policy": "first-wins"}),
-    {"name": "bounded", "policy": "first-wins", "shortest": "2h", "longest": "1h"},
-    {"name": "bounded", "policy": "first-wins", "shortest": "1d"},
-    {"name": "bounded", "policy": "bounded", "shortest": "1h"},
-    {"name": "bounded", "policy": "first-wins", "longest": "-1h"},
-    {"name": "bounded", "policy": "first-wins", "longest": 5},
-    {"name": "other", "policy": "first-wins", "longest": "1h"},
-    {"name": "bounded", "policy": "first-wins", "longest": "99999h"},
-    {"name": "bounded", "policy": "first-wins", "shortest": "0s", "longest": "1h"},
-]
-JUNK: list[Any] = [
-    *(None, True, False, 0, 1, -1, 7, 31, 7.0, 1.5, 1e300, 10**30, "", " ", "x", "Team_A", "a/b", "${X}", "é", "-", "a.b", "A" * 300),
-    *([], {}, [None], [[]], ["x"], {"a": 1}, {"": {}}, {"name": "x"}, "true", "null", "batch/v1beta1", "List", "CronJob", "ReplicationSource"),
-    *("v1", "batch/v1", f"{GROUP}/v1alpha1", f"{GROUP}/v2", "rejected", "first-wins", "2024-01-15T10:30:00Z", "0 2 * * *", "..", "..x"),
-]
-
-TEARS = [
-    *('"', "{", "}", "[", "]", ",", ":", " ", "\n", "0", "-", "e9", ".5", "NaN", "Infinity", "1e999", "\\", "\\u0041", "\\ud800", "\\x"),
-    *('{"version":1}', "\u2028", "a", "\0", "\ufeff", "[" * 120 + "]" * 120, "7" * 5000, "null", "é", "\ud800"),
-]
+ODD_TIMES = choices("""2024-01-15t12:30:00.999+02:00|2024-01-15 10:30:00z|2024-02-30T00:00:00Z|2024-01-15T10:30:00|now||
+2024-01-15T24:00:00Z|2016-12-31T23:59:60Z
+2024-01-15T10:30:00,5Z|0001-01-01T00:00:00+01:00|9999-12-31T23:59:59-01:00|2024-01-15T1:30:00Z|0000-01-01T00:00:00Z
+0001-01-01T00:00:00Z|2024-01-15T10:30:00+24:00|2024-01-15T10:30:60Z|2024-01-15T10:30:00.Z""")
+BOUNDED: dict[str, Any] = {"name": "bounded", "policy": "first-wins"}
+POLICIES: list[Any] = [*["first-wins"] * 3, "consensus", {**BOUNDED, "shortest": "1h"}]
+POLICIES.append({"name": "bounded", "policy": "consensus", "shortest": "10m", "longest": "744h"})
+BROKEN_POLICIES: list[Any] = ["last-wins", "", None, 5, [], {}, {"name": "bounded"}, BOUNDED]
+BROKEN_POLICIES += [{**BOUNDED, "longest": longest} for longest in ("1d", "", "-1h", "99999h", "0s", "1.5h", 5)]
+BROKEN_POLICIES += [{**BOUNDED, key: "bounded", "shortest": "2h", "longest": "1h"} for key in ("name", "policy")]
+JUNK: list[Any] = [None, True, False, 0, 1, -1, 7, 31, 7.0, 1.5, 1e300, 10**30, "A" * 300]
+JUNK += [[], {}, [None], [[]], ["x"], {"a": 1}, {"": {}}, {"name": "x"}]
+JUNK += choices(f"""| |x|Team_A|a/b|${{X}}|é|-|a.b|true|null|List|CronJob|ReplicationSource|v1|batch/v1|batch/v1beta1
+..|..x|{GROUP}/v1alpha1|{GROUP}/v2|rejected|first-wins|2024-01-15T10:30:00Z|0 2 * * *""")
+KEYS = "resource_version api_version items kind object policy metadata x deletionTimestamp claims".split()
+TEARS = """" { } [ ] , : 0 - e9 .5 NaN Infinity 1e999 \\ \\u0041 \\ud800 \\x \u2028 a \0 \ufeff null é \ud800""".split(
+    " "
+)
+TEARS += ["", " ", "\n", '{"version":1}', "[" * 120 + "]" * 120, "7" * 5000]
 
 
-class Drawing:
-    """What is drawn for one cluster, from its own seed."""
+class Cluster:
+    """What happens in one cluster, from a seed of its own."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
         self.cron_jobs: dict[str, Any] = {}
+        self.op = ""
 
     def often(self, probability: float) -> bool:
         """Return True in this share of all cases."""
@@ -101,15 +94,15 @@ class Drawing:
         found = {"repository": secret or self.one(SECRETS)}
         return {**found, "customCA": ca} if (ca := self.one(AUTHORITIES)) or self.often(0.1) else found
 
-    def source(self, secret: str | None = None, authority: bool = True) -> Any:
+    def source(self, secret: str | None = None, with_ca: bool = True) -> Any:
         """Return a ReplicationSource."""
         kopia = self.repository(secret)
-        if not authority:
+        if not with_ca:
             kopia.pop("customCA", None)
         if self.often(0.75):
             kopia["maintenanceCronJob"] = block = {"schedule": self.schedule()}
             if self.often(0.3):
-                block["enabled"] = self.one([True, True, False])  # type: ignore[assignment]
+                block["enabled"] = self.one([True, True, False])
             if self.often(0.1):
                 del block["schedule"]
         if self.often(0.15):
@@ -137,26 +130,30 @@ class Drawing:
         if self.often(0.8):
             annotations[f"{GROUP}/source-namespace"] = self.one([owner, owner, owner, "Team_A", ""])
         if self.often(0.8):
-            annotations[f"{GROUP}/repository-config"] = self.one([repository.secret_name] * 4 + ["other", "No Name", ""])
+            secrets = [*[repository.secret_name] * 4, "other", "No Name", ""]
+            annotations[f"{GROUP}/repository-config"] = self.one(secrets)
         if self.often(0.3):
             annotations[CONFLICT_ANNOTATION] = "Last conflict: Schedule '0 4 * * *' requested from namespace 'team-b'"
         if self.often(0.7):
             annotations[CLAIMS_ANNOTATION] = self.claims()
         if self.often(0.01):
             annotations["foreign"] = "x" * self.one([261_000, 262_144, 262_500])
-        metadata = {"name": repository.cron_job_name, "namespace": OPERATOR, "labels": labels, "annotations": annotations}
+        metadata: dict[str, Any] = {"name": repository.cron_job_name, "namespace": OPERATOR}
+        metadata |= {"labels": labels, "annotations": annotations}
         if self.often(0.8):
             metadata |= {"uid": "u", "resourceVersion": str(self.random.randrange(100))}
         if self.often(0.05):
             metadata["namespace"] = "team-a"
         if self.often(0.05):
-            metadata["name"] = self.one(["kopia-maint-0123456789abcdef", "kopia-maintenance-x", f"{repository.cron_job_name}0"])
+            others = ["kopia-maint-0123456789abcdef", "kopia-maintenance-x", f"{repository.cron_job_name}0"]
+            metadata["name"] = self.one(others)
         manifest = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": metadata}
         return self.perhaps_broken({**manifest, "spec": {"schedule": self.schedule(), "suspend": False}}, 0.08)
 
     def claims(self) -> str:
         """Return the claims annotation, well-formed as a rule."""
-        marked, claims = False, {}
+        marked = False
+        claims: dict[str, dict[str, list[Any]]] = {}
         for namespace in self.random.sample(NAMESPACES, self.random.randrange(4)):
             by_name = claims[namespace] = {}
             for name in self.random.sample(NAMES, self.random.randrange(1, 3)):
@@ -186,7 +183,7 @@ class Drawing:
         """Change one place of a JSON value."""
         if not isinstance(value, (dict, list)) or not value or self.often(0.12):
             if isinstance(value, dict) and self.often(0.5):
-                key = self.one(["resource_version", "api_version", "items", "kind", "object", "policy", "metadata", "x", "deletionTimestamp"])
+                key = self.one(KEYS)
                 return {**value, key: self.one(JUNK)}
             return {"type": "ADDED", "object": value} if self.often(0.05) else self.one(JUNK)
         key = self.one(list(value) if isinstance(value, dict) else range(len(value)))
@@ -201,40 +198,45 @@ class Drawing:
     def torn(self, text: str) -> str:
         """Change one place of a text."""
         at = self.random.randrange(len(text) + 1)
-        return text[:at] + self.one(TEARS) + text[at + self.one([0, 0, 1, 9]) :]
+        return text[:at] + str(self.one(TEARS)) + text[at + self.one([0, 0, 1, 9]) :]
 
     def question(self) -> str:
         """Return the next line of this cluster."""
-        op = self.one(["resolve", "reconcile", "plan", "handOver", "withdraw"])
-        asked: dict[str, Any] = {"op": op, "policy": self.one(BROKEN_POLICIES if self.often(0.03) else POLICIES)}
-        current = self.one(list(self.cron_jobs.values())) if self.cron_jobs and self.often(0.8) else self.cron_job()
-        if op in ("resolve", "reconcile", "plan"):
+        self.op = self.one(["resolve", "reconcile", "plan", "handOver", "withdraw"])
+        asked: dict[str, Any] = {"op": self.op, "policy": self.one(BROKEN_POLICIES if self.often(0.03) else POLICIES)}
+        if self.op in ("resolve", "reconcile", "plan"):
             asked["now"] = self.time()
-        secret = current.get("metadata") if isinstance(current, dict) else None
-        secret = (secret.get("annotations") or {}) if isinstance(secret, dict) else {}
-        secret = secret.get(f"{GROUP}/repository-config") if isinstance(secret, dict) and self.often(0.9) else None
-        secret = secret if secret in SECRETS else None
-        if op == "plan":
-            asked["cronJobs"] = [*self.cron_jobs.values(), *(self.cron_job() for _ in range(self.one([0, 0, 1, 2])))]
-            asked["replicationSources"] = [self.source() for _ in range(self.random.randrange(7))]
-            for listed in ("cronJobs", "replicationSources"):
-                if asked[listed] and self.often(0.1):
-                    again = self.one(asked[listed])
-                    asked[listed].append(self.perhaps_broken(again, 0.5))
-            self.random.shuffle(asked["cronJobs"])
-            asked |= {"operatorNamespace": OPERATOR, "complete": self.often(0.7)}
-        else:
-            asked["current"] = None if self.often(0.1) else current
-        if op == "resolve":
-            asked["request"] = self.source(secret, self.often(0.1))
-        elif op == "reconcile":
-            asked["requests"] = [self.source(secret, self.often(0.02)) for _ in range(self.random.randrange(6))]
-        elif op == "handOver":
-            asked["namespace"] = self.one([*NAMESPACES, "team-d"])
-        elif op == "withdraw":
-            asked["source"] = f"{self.one(NAMESPACES)}/{self.one(NAMES)}"
+        asked |= self.plan() if self.op == "plan" else self.decision()
         line = json.dumps(self.perhaps_broken(asked, 0.04), ensure_ascii=self.often(0.5))
         return self.torn(line).replace("\n", " ") if self.often(0.01) else line
+
+    def plan(self) -> dict[str, Any]:
+        """Return what the op plan needs, one object twice now and then."""
+        cron_jobs = [*self.cron_jobs.values(), *(self.cron_job() for _ in range(self.one([0, 0, 1, 2])))]
+        sources = [self.source() for _ in range(self.random.randrange(7))]
+        for objects in (cron_jobs, sources):
+            if objects and self.often(0.1):
+                objects.append(self.perhaps_broken(self.one(objects), 0.5))
+        self.random.shuffle(cron_jobs)
+        listed = {"cronJobs": cron_jobs, "replicationSources": sources}
+        return {**listed, "operatorNamespace": OPERATOR, "complete": self.often(0.7)}
+
+    def decision(self) -> dict[str, Any]:
+        """Return what an op about one CronJob needs: its sources name its Secret as a rule."""
+        known = list(self.cron_jobs.values())
+        current = self.one(known) if known and self.often(0.8) else self.cron_job()
+        secret = next((it for it in SECRETS if f'/repository-config": "{it}"' in json.dumps(current)), None)
+        secret = secret if self.often(0.9) else None
+        asked: dict[str, Any] = {"current": None if self.often(0.1) else current}
+        if self.op == "resolve":
+            asked["request"] = self.source(secret, self.often(0.1))
+        elif self.op == "reconcile":
+            asked["requests"] = [self.source(secret, self.often(0.02)) for _ in range(self.random.randrange(6))]
+        elif self.op == "handOver":
+            asked["namespace"] = self.one([*NAMESPACES, "team-d"])
+        else:
+            asked["source"] = f"{self.one(NAMESPACES)}/{self.one(NAMES)}"
+        return asked
 
     def learn(self, answer: dict[str, Any]) -> None:
         """Keep the CronJobs of an answer."""
@@ -247,18 +249,20 @@ class Drawing:
 class Program:
     """A process that answers lines."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, *command: str) -> None:
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
-    def ask(self, lines: list[bytes]) -> list[Any]:
-        """Return the answers to *lines*."""
-        assert self.process.stdin is not None and self.process.stdout is not None
-        stdin = self.process.stdin
-        writer = Thread(target=lambda: (stdin.writelines(lines), stdin.flush()))
+    def ask(self, questions: list[str]) -> list[Any]:
+        """Return the answers to *questions*."""
+        stdin, stdout = self.process.stdin, self.process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        lines = [question.encode("utf-8", "surrogatepass") + b"\n" for question in questions]
+        writer = Thread(target=lambda: (stdin.writelines(lines), stdin.flush()), daemon=True)
         writer.start()
-        answers = [self.process.stdout.readline() for _ in lines]
+        answers = [json.loads(stdout.readline()) for _ in lines]
         writer.join()
-        return [json.loads(answer) for answer in answers]
+        return answers
 
 
 def observed(answer: dict[str, Any]) -> dict[str, Any]:
@@ -286,37 +290,33 @@ EXCEPTIONS: dict[str, Callable[[str], object]] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main() -> int:
     """Put lines to both until there were enough, and say what differed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=200_000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--show", type=int, default=5, help="how many differences to print")
-    chosen = parser.parse_args(arguments)
-    ops, outcomes, excepted, differences, lines = Counter[str](), Counter[str](), Counter[str](), 0, 0
+    chosen = parser.parse_args()
+    ops, outcomes, counts = Counter[str](), Counter[str](), Counter[str]()
+    clusters = [Cluster(chosen.seed * CLUSTERS + number) for number in range(CLUSTERS)]
     with tempfile.TemporaryDirectory() as folder:
-        program = f"{folder}/serve"
-        subprocess.run(["go", "build", "-o", program, "./cmd/kopia-maint-serve"], cwd=GO, check=True)
-        ours, theirs = Program([sys.executable, "-m", "kopia_maint.cli", "serve"]), Program([program])
-        clusters = [Drawing(chosen.seed * CLUSTERS + number) for number in range(CLUSTERS)]
-        while lines < chosen.lines:
+        subprocess.run(["go", "build", "-o", folder, "./cmd/kopia-maint-serve"], cwd=GO, check=True)
+        ours, theirs = Program(sys.executable, "-m", "kopia_maint.cli", "serve"), Program(f"{folder}/kopia-maint-serve")
+        while outcomes.total() < chosen.lines:
             questions = [cluster.question() for cluster in clusters]
-            encoded = [question.encode("utf-8", "surrogatepass") + b"\n" for question in questions]
-            for cluster, question, one, other in zip(clusters, questions, ours.ask(encoded), theirs.ask(encoded)):
-                lines += 1
-                ops[question[8:14]] += 1
+            for cluster, question, one, other in zip(clusters, questions, ours.ask(questions), theirs.ask(questions)):
                 outcomes[one["error"]["code"] if "error" in one else "decided"] += 1
+                ops[cluster.op] += 1
                 cluster.learn(one)
-                if observed(one) == observed(other):
-                    continue
-                reason = next((reason for reason, applies in EXCEPTIONS.items() if applies(question)), None)
-                if reason is not None:
-                    excepted[reason] += 1
-                    continue
-                differences += 1
-                if differences <= chosen.show:
-                    open("/tmp/diffs.jsonl","a").write(json.dumps([question,one,other])+"\n")
-    print(f"{lines:,} lines, {differences} differences; {dict(outcomes)}; excepted: {dict(excepted)}")
+                if observed(one) != observed(other):
+                    reason = next((it for it, applies in EXCEPTIONS.items() if applies(question)), "differences")
+                    counts[reason] += 1
+                    if reason == "differences" and counts[reason] <= chosen.show:
+                        print(f"asked   {question!a}\nPython  {json.dumps(one)}\nGo      {json.dumps(other)}\n")
+    differences = counts.pop("differences", 0)
+    print(f"{outcomes.total():,} lines, seed {chosen.seed}, {differences} differences")
+    for title, counter in (("ops", ops), ("outcomes", outcomes), ("excepted", counts)):
+        print(f"{title}: {', '.join(f'{key} {count:,}' for key, count in counter.most_common()) or 'none'}")
     return 1 if differences else 0
 
 
