@@ -126,12 +126,11 @@ func (q *question) readPolicy() Policy {
 	var bounds [2]time.Duration
 	for i, key := range []string{"shortest", "longest"} {
 		if settings.has(key) {
-			text := settings.stored(key)
-			bound, err := time.ParseDuration(text)
-			if err != nil {
-				settings.keep(refuse(InvalidValue, "%.60q is not a duration, such as 90m", text), settings.at(key))
-			}
-			bounds[i] = cron.Every(bound).Delay // in whole seconds, one at least
+			text := settings.needed(key)
+			_, refused := parseSchedule("@every " + text)
+			settings.keep(refused, settings.at(key))
+			bound, _ := time.ParseDuration(text) // @every has read it
+			bounds[i] = cron.Every(bound).Delay  // in whole seconds, one at least
 		}
 	}
 	bounded, err := NewBounded(inner, bounds[0], bounds[1])
