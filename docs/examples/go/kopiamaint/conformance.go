@@ -126,11 +126,12 @@ func (q *question) readPolicy() Policy {
 	var bounds [2]time.Duration
 	for i, key := range []string{"shortest", "longest"} {
 		if settings.has(key) {
-			text := settings.needed(key)
-			_, refused := parseSchedule("@every " + text)
-			settings.keep(refused, settings.at(key))
-			bound, _ := time.ParseDuration(text) // @every has read it
-			bounds[i] = cron.Every(bound).Delay  // in whole seconds, one at least
+			text := settings.stored(key)
+			if _, refused := parseSchedule("@every " + text); refused != nil {
+				settings.keep(refuse(InvalidValue, "%.60q is not a Go duration, such as 90m", text), settings.at(key))
+			}
+			bound, _ := time.ParseDuration(text)
+			bounds[i] = cron.Every(bound).Delay // in whole seconds, one at least
 		}
 	}
 	bounded, err := NewBounded(inner, bounds[0], bounds[1])
