@@ -65,7 +65,7 @@ histories: $(VENV)/.dev ## Hold a million steps of random histories against the 
 	$(BIN)/python -m tests.campaigns.histories --steps $(or $(STEPS),1000000)
 
 fuzz: $(VENV)/.fuzz ## Fuzz every reader of foreign data, guided by coverage, for ten minutes (SECONDS=...)
-	$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),600)
+	$(BIN)/python -m tests.campaigns.fuzz --seconds $(or $(SECONDS),600)
 
 port: $(VENV)/.dev ## Put 200,000 lines to this package and to the one in Go (needs Go; LINES=...)
 	$(BIN)/python -m tests.campaigns.port --lines $(or $(LINES),200000)

@@ -22,11 +22,11 @@ from typing import Any
 from attrs import define, evolve, field
 
 import kopia_maint
-from kopia_maint import CronJobState, hand_over, reconcile, resolve
+from kopia_maint import Action, CronJobState, Write, hand_over, reconcile, resolve
 from kopia_maint._resolver import RULES
 
 from .helpers import NOW, ask
-from .simulation import Cluster, Conflict409, Manifest, Worker, run, submits
+from .kit.simulation import Cluster, Conflict409, Manifest, Worker, run, submits
 
 ROOT = Path(__file__).parent.parent
 WIDTH = 480
@@ -258,15 +258,17 @@ class Watched(Cluster):
             self.seen.append((self.worker, "from", f"reads {self.version}"))
         return super().read(lag)
 
-    def patch(self, patch: Manifest) -> None:
-        """Patch, and say whether it was accepted."""
-        self.seen.append((self.worker, "to", f"patch for version {patch['metadata']['resourceVersion']}"))
+    def write(self, write: Write) -> None:
+        """Write, and say whether it was accepted."""
+        if write.action is Action.UPDATE:
+            self.seen.append((self.worker, "to", f"patch for version {write.body['metadata']['resourceVersion']}"))
         try:
-            super().patch(patch)
+            super().write(write)
         except Conflict409:
             self.seen.append((self.worker, "from", "refused: 409"))
             raise
-        self.seen.append((self.worker, "from", f"accepted: {self.version}"))
+        if write.action is Action.UPDATE:
+            self.seen.append((self.worker, "from", f"accepted: {self.version}"))
 
 
 def race() -> str:

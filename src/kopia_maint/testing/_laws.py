@@ -266,10 +266,10 @@ def _permitted(subject: Subject, t: Transition) -> str | None:
     for source in news:
         schedule = state.claims[source].schedule
         if schedule not in (None, state.schedule) and subject.permits(state, source):
-            state = evolve(state, schedule=schedule)
+            state = evolve(state, schedule=schedule, owner=source.namespace)
     if (t.after.schedule, t.after.owner) == (state.schedule, state.owner):
         return None
-    return _but(f"'{state.schedule}', which the policy permits, and the owner {state.owner}", told(t.after))
+    return _but(f"'{state.schedule}' and the owner {state.owner}, as the policy permits", told(t.after))
 
 
 def _quiet(subject: Subject, state: CronJobState, t: Transition) -> str | None:
@@ -296,13 +296,12 @@ def _persistence(_: Subject, t: Transition) -> str | None:
 
 
 def _neutrality(subject: Subject, t: Transition) -> str | None:
-    for before in {t.before, t.after}:
-        disabled = Submitted(_STRANGER)
-        answer = subject.take(before, disabled, t.now)
-        if answer.result[1:] != ({_STRANGER.source: Verdict.DISABLED}, {}):
-            return f"Then: {disabled}\n" + _but("disabled, without a conflict", answer)
-        if fault := _unchanged("nothing changes for a disabled source without a claim", disabled, before, answer.after):
-            return fault
+    state, disabled = t.after if t.before else None, Submitted(_STRANGER)
+    answer = subject.take(state, disabled, t.now)
+    if answer.result[1:] != ({_STRANGER.source: Verdict.DISABLED}, {}):
+        return f"Then: {disabled}\n" + _but("disabled, without a conflict", answer)
+    if fault := _unchanged("nothing changes for a disabled source without a claim", disabled, state, answer.after):
+        return fault
     if not isinstance(t.step, Reconciled):
         return None
     with_it = evolve(t.step, requests=(_STRANGER, *t.step.requests))

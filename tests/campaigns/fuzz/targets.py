@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import datetime, timezone
+from typing import Any
 
 from click.testing import CliRunner
 
 from kopia_maint import (
-    Conflict,
+    Action,
     KopiaMaintError,
+    Plan,
     Schedule,
     manifest_from_state,
     patch_from_state,
+    plan_manifests,
     request_from_manifest,
     resolve,
     state_from_manifest,
 )
-from kopia_maint._manifest import merge_patch
+from kopia_maint._objects import merge_patch
 from kopia_maint.cli._main import cli
 from kopia_maint.conformance import answer
 
-from .draw import CLAIMS_WORDS, CONFLICT_WORDS, SCHEDULE_WORDS, YAML_WORDS, Draw, written
+from .draw import CLAIMS_WORDS, SCHEDULE_WORDS, YAML_WORDS, Draw, written
 
 NOW = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
 
@@ -38,12 +41,6 @@ def schedule(draw: Draw) -> None:
     assert not (runs and read.never_fires)
 
 
-def conflict(draw: Draw) -> None:
-    """Text is the record of a conflict or refused; what is read is read again from its own message."""
-    read = Conflict.parse(draw.text(CONFLICT_WORDS, 12))
-    assert Conflict.parse(read.message) == read
-
-
 def request(draw: Draw) -> None:
     """A manifest is a request, no Kopia source, or refused; a request can be decided."""
     read = request_from_manifest(draw.source())
@@ -55,6 +52,8 @@ def state(draw: Draw) -> None:
     """A manifest is a state or refused; a state is read again from what is written for it, and then all is quiet."""
     manifest = draw.cron_job()
     read = state_from_manifest(manifest)
+    if read is None:
+        return
     before = written(manifest)
     template = manifest if draw.number(2) else draw.spoilt({"metadata": {"labels": {"a": "b"}}, "spec": {}})
     again = manifest_from_state(read, template)
@@ -69,12 +68,37 @@ def state(draw: Draw) -> None:
 def decision(draw: Draw) -> None:
     """What was read is decided, and the patch leads from the one state to the other."""
     manifest, asked = draw.cron_job(), request_from_manifest(draw.source())
-    if asked is None:
+    read = state_from_manifest(manifest)
+    if asked is None or read is None:
         return
-    desired = resolve(state_from_manifest(manifest), asked, now=NOW).desired
+    desired = resolve(read, asked, now=NOW).desired
     assert desired is not None
-    patch = patch_from_state(desired, manifest)
-    assert state_from_manifest(merge_patch(manifest, patch or {})) == desired
+    assert state_from_manifest(merge_patch(manifest, patch_from_state(desired, manifest) or {})) == desired
+
+
+def plan(draw: Draw) -> None:
+    """Whatever the objects of a cluster are, they are planned; no error is lost; a second plan has nothing to write."""
+    jobs, sources = ([make() for _ in range(draw.number(4))] for make in (draw.cron_job, draw.source))
+    complete = bool(draw.number(2))
+
+    def planned(cron_jobs: list[Any]) -> Plan:
+        return plan_manifests(
+            cron_jobs=cron_jobs,
+            replication_sources=sources,
+            template=lambda repository, state: {},
+            operator_namespace="volsync-system",
+            complete=complete,
+            now=NOW,
+        )
+
+    first = planned(jobs)
+    assert {*first.unreadable.values(), *first.withheld.values()} <= {*first.errors}
+    assert not first.withheld.keys() & first.decisions.keys()
+    created = [write.body for write in first.writes if write.action is Action.CREATE]
+    unread = first.withheld.keys() - {write.name for write in first.writes}
+    again = planned([*jobs, *created])
+    assert all(write.name not in {body["metadata"]["name"] for body in created} for write in again.writes)
+    assert unread <= again.withheld.keys()
 
 
 def claims(draw: Draw) -> None:
@@ -84,16 +108,23 @@ def claims(draw: Draw) -> None:
         "annotations": {"volsync.backube/schedule-claims": draw.text(CLAIMS_WORDS)},
     }
     read = state_from_manifest({"metadata": metadata, "spec": {"schedule": "0 2 * * *"}})
+    assert read is not None
     assert state_from_manifest(manifest_from_state(read, {})) == read
 
 
 def wire(draw: Draw) -> None:
     """Every line has an answer, which is a line of JSON too."""
     question = {
-        "op": draw.pick(("resolve", "reconcile")),
+        "op": draw.pick(("resolve", "reconcile", "handOver", "withdraw", "plan")),
         "current": draw.cron_job() if draw.number(2) else None,
         "request": draw.source(),
         "requests": [draw.source() for _ in range(draw.number(4))],
+        "namespace": draw.pick(("team-a", "team-b", "Team-C")),
+        "source": draw.pick(("team-a/source-a", "team-b/source-b", "team-a")),
+        "cronJobs": [draw.cron_job() for _ in range(draw.number(3))],
+        "replicationSources": [draw.source() for _ in range(draw.number(4))],
+        "operatorNamespace": "volsync-system",
+        "complete": True,
         "now": "2024-01-15T10:30:00Z",
         "policy": draw.pick(("first-wins", "consensus")),
     }
@@ -104,7 +135,7 @@ def wire(draw: Draw) -> None:
     elif kind == 1:
         line = draw.rest()
     answered = answer(line)
-    assert "error" in answered or "cronJob" in answered
+    assert {"error", "cronJob", "cronJobs"} & answered.keys()
     json.dumps(answered, allow_nan=False).encode()
 
 
@@ -129,7 +160,7 @@ def files(draw: Draw) -> None:
 
 
 TARGETS: dict[str, Callable[[Draw], None]] = {
-    each.__name__: each for each in (schedule, conflict, request, state, decision, claims, wire, files)
+    each.__name__: each for each in (schedule, request, state, decision, plan, claims, wire, files)
 }
 
 

@@ -17,30 +17,30 @@ SCHEDULE_WORDS = (
     *("0 2 * * *", "*/5 * * * *", "@daily", "@every ", "@every 1h30m", "jan", "MON", "sun", "*-", "0 0 30 2 *", "1-5"),
     *("9223372036854775808", "9223372036.854775807", "00000000000000000000000000000000000001", "99999999999999999999"),
 )
-CONFLICT_WORDS = (
-    *("Last conflict: ", "Schedule ", "'0 4 * * *'", "'", " requested from namespace ", "'team-b'", " at ", "\n", "  "),
-    *("2024-01-15T10:30:00Z", "2024-01-15t10:30:00.5+02:00", "9999-12-31T23:59:59-23:59", "2024-13-01T00:00:00Z"),
-    *(
-        " (rejected - first-wins strategy)",
-        " (rejected)",
-        " (rejected - ",
-        " strategy)",
-        "team-b",
-        "0001-01-01T00:00:00+01:00",
-    ),
-)
 CLAIMS_WORDS = (
     *(
         '{"version":1,',
         '"claims":{',
-        '"latestConflict":',
+        '"policy":"first-wins",',
         '"team-a/source-a"',
         '"team-a":{',
         '"source-a":',
         "null",
         "}",
     ),
-    *('["0 2 * * *","2024-01-15T10:30:00Z"]', '[null,"2024-01-15T10:30:00Z"]', "[", "]", "{", ",", ":", '"', "1", "2"),
+    *(
+        '["0 2 * * *","2024-01-15T10:30:00Z"]',
+        '["0 4 * * *","2024-01-15T10:30:00Z","rejected"]',
+        '[null,"2024-01-15T10:30:00Z"]',
+        "[",
+        "]",
+        "{",
+        ",",
+        ":",
+        '"',
+        "1",
+        "2",
+    ),
     *("true", "NaN", "1e999", "\\ud800", '"\\u0000"', "1" * 5000, "[" * 3000, '{"a":' * 3000, "\n"),
 )
 YAML_WORDS = (
@@ -247,17 +247,24 @@ class Draw:
         if self.number(3) == 0:
             return self.text(CLAIMS_WORDS)
         times = ("2024-01-15T10:30:00Z", "2024-01-15T10:31:00+02:00", "9999-12-31T23:59:59-01:00")
+        marks = (["rejected"], []) if self.number(2) else ([],)
         document = {
             "version": 1,
-            "latestConflict": self.pick(("team-b/source-b", "team-b", "team-a/source-a")),
+            "policy": "first-wins",
             "claims": {
                 namespace: {
-                    name: [self.pick(("0 2 * * *", "0 4 * * *", None, "0 0 30 2 *")), self.pick(times)]
+                    name: [
+                        self.pick(("0 2 * * *", "0 4 * * *", None, "0 0 30 2 *")),
+                        self.pick(times),
+                        *self.pick(marks),
+                    ]
                     for name in ("source-a", "source-b")[: self.number(3)]
                 }
                 for namespace in ("team-a", "team-b", "Team-C")[: self.number(4)]
             },
         }
+        if len(marks) == 1:
+            del document["policy"]
         return written(self.spoilt(document))
 
 

@@ -9,7 +9,7 @@ pytest.importorskip("click")
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from .targets import TARGETS, run
+from ..campaigns.fuzz.targets import TARGETS, run
 
 
 @pytest.mark.parametrize("target", TARGETS)

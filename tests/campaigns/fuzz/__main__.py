@@ -1,7 +1,7 @@
 """
 What does a long search find? The fuzzing campaign, guided by coverage.
 
-    python -m tests.fuzz [TARGET]... [--seconds N]
+    python -m tests.campaigns.fuzz [TARGET]... [--seconds N]
 
 Runs Atheris (libFuzzer for Python) on each target for its share of the time, and
 prints the executions of each and in all. Exits with status 1 when something was
@@ -34,7 +34,17 @@ SEEDS = 200
 def fuzz(target: str, seconds: int, folder: str) -> tuple[int, str]:
     """Run one target in a process of its own; return the executions, and what was found or nothing."""
     done = subprocess.run(
-        [sys.executable, "-m", "tests.fuzz", target, "--alone", "--seconds", str(seconds), "--folder", folder],
+        [
+            sys.executable,
+            "-m",
+            "tests.campaigns.fuzz",
+            target,
+            "--alone",
+            "--seconds",
+            str(seconds),
+            "--folder",
+            folder,
+        ],
         capture_output=True,
         check=False,
     )
