@@ -33,7 +33,7 @@ VALUES = [
     for kind in map(vars(kopia_maint).__getitem__, kopia_maint.__all__)
     if isinstance(kind, type) and not issubclass(kind, (Exception, Enum))
 ]
-QUICK = settings(phases=[Phase.generate], deadline=None, database=None, suppress_health_check=[*HealthCheck])
+QUICK = settings(phases=[Phase.generate], deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 @pytest.mark.parametrize("kind", VALUES, ids=lambda kind: kind.__name__)
@@ -151,6 +151,5 @@ def test_any_state_survives_the_round_trip(before: CronJobState, after: CronJobS
     assert state_from_manifest(patched) == after
     assert patched["spec"]["suspend"] is True
     other = disguised(before)
-    assert other is not None
     assert other == before
     assert other.schedule.text != before.schedule.text

@@ -99,7 +99,7 @@ def _check(subjects: list[Subject], namespaces: list[str], schedules: list[Sched
 def _at_random(subject: Subject, histories: SearchStrategy[tuple[Step, ...]], max_examples: int) -> None:
     found: list[Violation] = []
 
-    @settings(max_examples=max_examples, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=max_examples, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow])
     @given(histories)
     def every_history(history: tuple[Step, ...]) -> None:
         if violation := tell(subject.restarted(), history):

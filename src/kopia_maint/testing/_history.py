@@ -123,7 +123,7 @@ class Subject:
 
     def answers(self, step: Step) -> bool:
         """Whether the implementation has the function that this step needs."""
-        needed = {Reconciled: self.reconcile, HandedOver: self.hand_over, Withdrawn: self.withdraw}
+        needed: dict[type, object] = {Reconciled: self.reconcile, HandedOver: self.hand_over, Withdrawn: self.withdraw}
         return needed.get(type(step), self.resolve) is not None
 
     def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
@@ -193,16 +193,14 @@ class Transition:
 
 
 @lru_cache(maxsize=16)
-def read_back(state: CronJobState | None) -> CronJobState | None:
+def read_back(state: CronJobState) -> CronJobState | None:
     """Return a state as it is read from the manifest that is written for it."""
-    return None if state is None else state_from_manifest(manifest_from_state(state, {}))
+    return state_from_manifest(manifest_from_state(state, {}))
 
 
 @lru_cache(maxsize=16)
-def disguised(state: CronJobState | None) -> CronJobState | None:
+def disguised(state: CronJobState) -> CronJobState:
     """Return an equal state that looks different: other spellings, and the claims in another order."""
-    if state is None:
-        return None
     claims = {
         it: evolve(claim, schedule=claim.schedule and respelt(claim.schedule, "0"))
         for it, claim in [*state.claims.items()][::-1]

@@ -215,10 +215,15 @@ def requests_of(state: CronJobState | None) -> dict[SourceRef, SourceRequest]:
 
 
 def _pure(subject: Subject, t: Transition) -> str | None:
-    before, step = disguised(t.before), in_other_words(t.step)
+    before, step = t.before and disguised(t.before), in_other_words(t.step)
     for expected, other, equal, same in (
         ("the same result as the first time", subject, t.before, t.step),
-        ("the same result after a restart of the operator", subject.restarted(), read_back(t.before), t.step),
+        (
+            "the same result after a restart of the operator",
+            subject.restarted(),
+            t.before and read_back(t.before),
+            t.step,
+        ),
         ("the same result for other spellings, and claims in another order", subject, before, step),
     ):
         second = other.take(equal, same, t.now)
@@ -228,9 +233,9 @@ def _pure(subject: Subject, t: Transition) -> str | None:
         return _but(f"the arguments are left as they were, {told(before)}", told(t.before))
     if t.after is None:
         return None
-    bare, other_words = t.after.unmarked, disguised(t.after.unmarked) or t.after
+    bare = t.after.unmarked
     for source in bare.dissenters:  # asked an odd number of times, for a memory that every second question undoes
-        if len({bool(subject.permits(state, source)) for state in (bare, bare, other_words)}) > 1:
+        if len({bool(subject.permits(state, source)) for state in (bare, bare, disguised(bare))}) > 1:
             return f"Then: the policy is asked about {source}\n" + _but("the same answer each time", "True and False")
     return None
 
