@@ -238,7 +238,7 @@ def _neighbours(groups: Mapping[Any, list[str]]) -> Iterator[Json]:
         stands = {"schedule": first, "owner": "team-a"}
         yield {
             "name": f"not the same: {first} and {other}",
-            "tests": "Schedules differ when robfig/cron fires them at different instants, were it one day a year.",
+            "tests": "Schedules differ when robfig/cron fires them at different instants, even on one day a year.",
             "steps": [
                 _resolve(
                     _wants("team-a/source-a", first),
