@@ -80,15 +80,14 @@ def _fault(message: str, mark: Any) -> InvalidYaml:
 
 
 class _Open:
-    """A collection whose end is still to come: what it holds so far, how much, aliases followed, and where it is."""
+    """A collection whose end is still to come: what it holds so far, where it is, and the document's size before it."""
 
-    __slots__ = ("anchor", "key", "merged", "path", "size", "value")
+    __slots__ = ("before", "key", "merged", "path", "start", "value")
 
-    def __init__(self, value: Any, anchor: str | None = None, path: str = "") -> None:
-        self.value, self.anchor, self.path = value, anchor, path
+    def __init__(self, value: Any, start: Any = None, path: str = "", before: int = 0) -> None:
+        self.value, self.start, self.path, self.before = value, start, path, before
         self.key: Any = _NO_KEY  # of a mapping, while its value is still to come
-        self.merged: Any = []
-        self.size = 1
+        self.merged: list[Any] = []
 
     def member(self) -> str:
         """Return the path of the next member."""
@@ -106,11 +105,15 @@ class _Reader:
         self.document = _Open([])
         self._open = [self.document]
         self._anchors: dict[str, tuple[Any, int] | None] = {}  # value and size; None: not complete yet
-        self._nodes = 0
+        self._nodes = self._size = 0  # as written, and with aliases followed
 
     def scalar(self, event: Any) -> None:
         self._nodes += 1
-        self._add(event, _scalar(event), 1, event.anchor)
+        self._size += 1
+        value = _plain(event.value) if event.tag is None and event.implicit[0] else _tagged(event)
+        if event.anchor:
+            self._anchors[event.anchor] = value, 1
+        self._add(event, value)
 
     def start(self, event: Any) -> None:
         value: Any = {} if type(event) is yaml.MappingStartEvent else []
@@ -118,13 +121,13 @@ class _Reader:
             raise _fault(f"is not YAML: the tag {shown(event.tag)} is not known", event.start_mark)
         if len(self._open) > MAX_DEPTH:
             raise _fault(f"nests more than {MAX_DEPTH} deep", event.start_mark)
-        self._nodes += 1
         if event.anchor:
             self._anchors[event.anchor] = None
-        parent, path = self._open[-1], ""
-        if self.lines is not None and parent is not self.document:
-            self.lines.setdefault(path := parent.member(), event.start_mark.line)
-        self._open.append(_Open(value, event.anchor, path))
+        parent = self._open[-1]
+        path = "" if self.lines is None or parent is self.document else parent.member()
+        self._open.append(_Open(value, event, path, self._size))
+        self._nodes += 1
+        self._size += 1
 
     def end(self, event: Any) -> None:
         ended = self._open.pop()
@@ -132,7 +135,9 @@ class _Reader:
             if not isinstance(merged, dict):
                 raise _fault("is not YAML: a merge key names something else than mappings", event.start_mark)
             ended.value.update({key: value for key, value in merged.items() if key not in ended.value})
-        self._add(event, ended.value, ended.size, ended.anchor)
+        if ended.start.anchor:
+            self._anchors[ended.start.anchor] = ended.value, self._size - ended.before
+        self._add(ended.start, ended.value)
 
     def alias(self, event: Any) -> None:
         if event.anchor not in self._anchors:
@@ -140,44 +145,43 @@ class _Reader:
         known = self._anchors[event.anchor]
         if known is None:
             raise _fault(f"the alias {shown(event.anchor)} contains itself", event.start_mark)
+        value, size = known
         self._nodes += 1
-        self._add(event, *known, None)
+        self._size += size
+        if self._size > _GROWTH * self._nodes + _ALLOWANCE:
+            raise _fault("its aliases multiply: it would grow beyond all measure", event.start_mark)
+        self._add(event, value)
 
     def begin(self, event: Any) -> None:
         if self.document.value:
             raise _fault("is not YAML: another document begins without '---'", event.start_mark)
 
-    def _add(self, event: Any, value: Any, size: int, anchor: str | None) -> None:
-        """Put a value, aliases followed, where it belongs; in a mapping, keys and values take turns."""
+    def _add(self, event: Any, value: Any) -> None:
+        """Put a value where it belongs; in a mapping, keys and values take turns."""
         parent = self._open[-1]
-        if anchor:
-            self._anchors[anchor] = value, size
-        parent.size += size
-        if parent.size > _GROWTH * self._nodes + _ALLOWANCE:
-            raise _fault("its aliases multiply: it would grow beyond all measure", event.start_mark)
         if type(parent.value) is list:
             if self.lines is not None:
-                self.lines.setdefault(parent.member(), event.start_mark.line)
+                self.lines[parent.member()] = event.start_mark.line
             parent.value.append("<<" if value is _MERGE else value)
-        elif parent.key is _NO_KEY:
-            self._begin_member(event, parent, value)
-        else:
+        elif parent.key is not _NO_KEY:
             if parent.key is _MERGE:
-                parent.merged = value if isinstance(value, list) else [value]
+                parent.merged += value if isinstance(value, list) else [value]
             else:
                 parent.value[parent.key] = "<<" if value is _MERGE else value
             parent.key = _NO_KEY
+        else:
+            if type(value) is not str and value is not _MERGE:
+                self._note_odd_key(event, value)
+            if value in parent.value:
+                raise _fault(f"the key {shown(value)} is there twice", event.start_mark)
+            parent.key = value
+            if self.lines is not None:
+                self.lines[parent.member()] = event.start_mark.line
 
-    def _begin_member(self, event: Any, parent: _Open, key: Any) -> None:
+    def _note_odd_key(self, event: Any, key: Any) -> None:
         if isinstance(key, (dict, list)):
             raise _fault("is not YAML: a key must not be a collection", event.start_mark)
-        if key in parent.value:
-            raise _fault(f"the key {shown(key)} is there twice", event.start_mark)
-        if type(key) is not str and key is not _MERGE:
-            self.odd = self.odd or _fault(f"the key {key!r} is not a string: quote it", event.start_mark)
-        parent.key = key
-        if self.lines is not None:
-            self.lines[parent.member()] = event.start_mark.line
+        self.odd = self.odd or _fault(f"the key {key!r} is not a string: quote it", event.start_mark)
 
 
 _TAKE: dict[type, Any] = {
@@ -191,9 +195,8 @@ _TAKE: dict[type, Any] = {
 }
 
 
-def _scalar(event: Any) -> Any:
-    if event.tag is None and event.implicit[0]:
-        return _plain(event.value)
+def _tagged(event: Any) -> Any:
+    """Return what a scalar with quotes or a tag is."""
     if event.tag in (None, "!", _TAG + "str"):
         return event.value
     return _SCALARS.construct_document(yaml.ScalarNode(event.tag, event.value, event.start_mark))
