@@ -11,6 +11,7 @@ from typing import Any
 
 from click import style
 
+from .._decision import Action
 from .._model import format_time
 from ._advice import Advice, ways_out
 from ._load import Place
@@ -168,7 +169,7 @@ def as_table(report: Report, advice: Advice, quiet: bool) -> str:
 
 def _facts(it: PlannedRepository) -> Iterator[str]:
     """Yield what there is to say of a repository, each in words that stay on one line."""
-    state, run, action = it.state, it.next_run, it.decision.action.value
+    state, run, action = it.state, it.next_run, it.decision.action
     if state is None:
         yield "no CronJob"
         return
@@ -177,7 +178,7 @@ def _facts(it: PlannedRepository) -> Iterator[str]:
     if isinstance(run, str) and run:
         yield run.replace(" ", _NBSP)
     yield f"owner {state.owner or 'unknown'}{' (orphaned)' * state.orphaned}".replace(" ", _NBSP)
-    yield f"update ({', '.join(it.changes)})" if it.changes else action
+    yield f"update ({', '.join(it.changes)})" if it.changes else "unchanged" if action is Action.NONE else action.value
     yield f"used{_NBSP}by{_NBSP}{some(it.namespaces) or 'nobody'}"
 
 
@@ -224,7 +225,7 @@ def _paragraph(begin: str, text: str, width: int, **colours: Any) -> Iterator[st
     first, *others = wrap(
         begin + whole, max(width, 20), subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
     )
-    yield style(first[: len(begin)], **colours) + first[len(begin) :]
+    yield (style(first[: len(begin)], **colours) if colours else begin) + first[len(begin) :]
     yield from others
 
 
