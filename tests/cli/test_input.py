@@ -83,6 +83,7 @@ def test_empty_input_holds_nothing(tmp_path: Path, text: str) -> None:
         (f"a: {'9' * 5000}", "document 1, line 1: is not YAML: a value does not fit its type"),
         ("a: 1\nb: !Ref x", "document 1, line 2: is not YAML: ."),
         ("a: 1\nb: !Ref {x: 1}", "document 1, line 2: is not YAML: the tag '!Ref' is not known"),
+        ("a: 1\r---\rb: 2", "document 1, line 1: is not YAML: another document begins without '---'"),
         ("a: {<<: 1}", "document 1, line 1: is not YAML: a merge key names something else than mappings"),
         (
             "kind: CronJob\nmetadata:\n  labels: {a: b,\n 1: c}",
@@ -128,7 +129,7 @@ def test_deep_nesting_is_refused(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(("opens", "closes"), [("[", "]"), ("- ", ""), ('{"a":', "}"), ("{a: ", "}")])
 def test_nesting_has_a_limit_of_ours(opens: str, closes: str) -> None:
     """A hundred levels are read as YAML, and one more is refused."""
-    assert _yaml.read(opens * 100 + "1" + closes * 100)
+    assert _yaml.read(opens * 100 + "1" + closes * 100)[1] is None
     with pytest.raises(_yaml.InvalidYaml, match="nests more than 100 deep"):
         _yaml.read(opens * 101 + "1" + closes * 101)
 

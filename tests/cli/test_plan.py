@@ -51,8 +51,8 @@ team-c-repo-secret: @weekly, owner team-c, create, used by team-c"""
 
 def test_quiet_leaves_conflicts_errors_and_the_summary() -> None:
     """No repository without a conflict, no note and no advice, in every output for people."""
-    objects = (*disagreeing(), wants("@weekly", "team-c/c", "other"), "a: [")
-    result = invoke("-q", given=documents(*objects))
+    given = documents(*disagreeing(), wants("@weekly", "team-c/c", "other"), "a: [")
+    result = invoke("-q", given=given)
     assert result.stdout.splitlines() == [
         "shared-repo-secret: 0 2 * * *, owner team-a, update (claims, conflict),",
         "    used by team-a, team-b",
@@ -61,7 +61,7 @@ def test_quiet_leaves_conflicts_errors_and_the_summary() -> None:
     ]
     assert len(result.stderr.splitlines()) == 1
     for output in ("yaml", "github"):
-        assert "shared by name" not in invoke("-q", "-o", output, given=documents(*objects)).output
+        assert "shared by name" not in invoke("-q", "-o", output, given=given).output
 
 
 def test_only_a_conflict_without_a_record_is_new() -> None:
@@ -388,11 +388,12 @@ def test_the_same_source_twice_with_different_content_is_unreadable(second: str)
 
 def test_a_source_without_a_namespace_gets_the_default_one() -> None:
     """Git often leaves the namespace to the one who applies it: an option states it, and only where it is missing."""
-    nameless = wants("0 2 * * *")
+    nameless, off = wants("0 2 * * *"), {"enabled": False}
     del nameless["metadata"]["namespace"]
     answer = planned(nameless, wants("0 2 * * *", "team-b/b"), options=("--default-namespace", "team-x"))
     assert only(answer)["namespaces"] == ["team-b", "team-x"]
-    [error] = planned(nameless, status=2)["errors"]
+    unused = {"kind": "ReplicationSource", "metadata": {"name": "x"}, "spec": {"kopia": {"maintenanceCronJob": off}}}
+    [error] = planned(nameless, unused, status=2)["errors"]
     assert error["path"] == "metadata.namespace"
     assert "--default-namespace" in error["message"]
 

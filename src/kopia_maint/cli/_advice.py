@@ -62,7 +62,7 @@ def _steps(it: PlannedRepository, policy: Policy, operator_namespace: str) -> di
     steps: dict[str, dict[str, str | None]] = {}
     for namespace in dict.fromkeys(rejection.record.namespace for rejection in it.conflicts):
         handed = _handed_over(state, namespace, policy)
-        helps = it.decision.current is not None and all(it.namespace != namespace for it in handed.claims.rejected)
+        helps = it.decision.current is not None and all(it.namespace != namespace for it in handed.conflicts)
         steps[namespace] = {
             **ways_out(None if state.schedule.never_fires else json.dumps(spelt(state.schedule))),
             "handOver": _command(state, handed, operator_namespace) if helps else None,

@@ -54,7 +54,7 @@ def read(text: str, lines: dict[str, int] | None = None) -> tuple[Any, InvalidYa
     Raises:
         InvalidYaml: The text is not one YAML document, nests too deeply, grows too much, or has a key twice.
     """
-    reader = _Reader(lines)
+    reader, event = _Reader(lines), None
     try:
         next_event = _EVENTS(text).get_event
         while type(event := next_event()) is not yaml.StreamEndEvent:
@@ -68,7 +68,7 @@ def read(text: str, lines: dict[str, int] | None = None) -> tuple[Any, InvalidYa
     except (ValueError, LookupError, AttributeError) as error:  # how PyYAML takes "!!int x", and 5,000 digits
         if isinstance(error, InvalidYaml):
             raise
-        mark = event.start_mark
+        mark = getattr(event, "start_mark", None)
         raise _fault(f"is not YAML: a value does not fit its type ({shown(str(error))})", mark) from None
     return (reader.document.value or [None])[0], reader.odd
 
