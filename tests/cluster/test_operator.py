@@ -165,8 +165,9 @@ def test_every_source_is_told_how_it_stands(cluster: Cluster) -> None:
     cluster.put("team-b/unreadable", "0 25 * * *")
     with cluster.operator():
         until(lambda: {source: cluster.condition(source) for source in expected} == expected)
-    for name, source in cluster.sources().items():
-        assert cluster.told(name)["observedGeneration"] == source["metadata"]["generation"]
+        cluster.put("team-a/source-c", "00 3 * * *")
+        until(lambda: cluster.told("team-a/source-c")["observedGeneration"] == 2)
+        assert {source: cluster.condition(source) for source in expected} == expected
 
 
 def test_a_condition_keeps_the_time_of_its_last_transition(cluster: Cluster) -> None:
