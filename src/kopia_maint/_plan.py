@@ -235,7 +235,7 @@ class _CronJobs:
 
     def add(self, cron_job: Manifest) -> None:
         """Take in one object. One of our name in a namespace of a tenant is passed over, whatever it holds."""
-        name, namespace = (attempt(_named, cron_job, key) for key in ("name", "namespace"))
+        name, namespace = (attempt(_named, cron_job, key) or None for key in ("name", "namespace"))
         ours = name is not None and hash_from(name) is not None
         if ours and namespace not in (None, self.namespace):
             return
