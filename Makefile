@@ -37,8 +37,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
 
 types: $(VENV)/.dev
-	$(BIN)/mypy $(CHECKED)
-	$(BIN)/pyright --pythonpath $(BIN)/python $(CHECKED)
+	$(BIN)/python -m tests.docs.pages $(VENV)/pages # what the pages show, as modules
+	$(BIN)/mypy $(CHECKED) $(VENV)/pages
+	$(BIN)/pyright --pythonpath $(BIN)/python $(CHECKED) $(VENV)/pages
 	$(INSTALL) --no-deps --upgrade --target $(VENV)/typed . # as users get it
 	PYTHONPATH=$(abspath $(VENV)/typed) $(BIN)/pyright --pythonpath $(BIN)/python --verifytypes kopia_maint --ignoreexternal
 
@@ -52,7 +53,7 @@ docs: $(VENV)/.docs ## Build the pages into docs/_build
 	@echo "open docs/_build/index.html"
 
 diagrams: $(VENV)/.dev ## Draw the diagrams of the pages again, from what the code says of itself
-	$(BIN)/python -m tests.diagrams
+	$(BIN)/python -m tests.docs.diagrams
 
 format: $(VENV)/.dev
 	$(BIN)/ruff check --fix

@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from .diagrams import DIAGRAMS, ROOT
+from .diagrams import DIAGRAMS
+from .pages import ROOT
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -33,3 +34,12 @@ def test_the_race_is_one() -> None:
     words = "".join(ElementTree.fromstring(DIAGRAMS["race"]()).itertext())
     assert "refused: 409" in words
     assert "claims of team-a, team-b, team-c" in words
+
+
+def test_the_take_over_is_one() -> None:
+    """The fork's schedule changes without a reason, and ours does not."""
+    words = list(ElementTree.fromstring(DIAGRAMS["take-over"]()).itertext())
+    assert [word for word in words if word.endswith("changes of schedule")] == [
+        "9 changes of schedule",
+        "0 changes of schedule",
+    ]

@@ -1,46 +1,53 @@
-"""The pages that repeat what the code knows say the same as the code."""
+"""Do the pages say what the code says, and does every link lead somewhere?"""
 
 from __future__ import annotations
 
+import json
 import re
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 import kopia_maint.testing
-from kopia_maint._resolver import CREATES, RULES, STAYS_AWAY
+from kopia_maint._resolver import RULES
 from kopia_maint.testing import LAWS
 
-ROOT = Path(__file__).parent.parent
+from .pages import ROOT
+
 DOCS = ROOT / "docs"
+README = ROOT.joinpath("README.md").read_text("utf-8")
 PAGES = sorted(page for page in DOCS.rglob("*.md") if "_build" not in page.parts)
 
 
 def section(name: str) -> str:
-    """Return what stands between two marks of the semantics page."""
+    """Return what is between two marks of the semantics page."""
     text = DOCS.joinpath("semantics.md").read_text("utf-8")
     found = re.search(rf"% begin: {name}\n(.*?)\n% end: {name}", text, re.DOTALL)
     assert found is not None
     return found[1]
 
 
-def test_the_table_of_rules_is_the_codes() -> None:
+def test_the_table_of_rules_is_the_one_that_runs() -> None:
     """Row by row, in order."""
-    rows = ["| current | request | verdict | established schedule | owner |", "| --- | --- | --- | --- | --- |"]
+    asked = {None: "is not asked", True: "permits it", False: "does not permit it"}
+    news = {None: "either", True: "news", False: "no news"}
+    rows = [
+        "| asks for | the policy | the request is | verdict | where it created the CronJob | schedule and owner |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     for rule in RULES:
-        stays = "–" if rule is STAYS_AWAY else "stays"
-        default = ", or the default" if rule is CREATES else ""
-        schedule = f"the request's{default}" if rule.takes_schedule else stays
-        owner = "the request's" if rule.takes_ownership else stays
-        rows.append(f"| {rule.current} | {rule.request} | {rule.verdict.name} | {schedule} | {owner} |")
+        wish = "another schedule" if rule.another else "no preference, or the established schedule"
+        after = "become the request's" if rule.takes else "stay"
+        cells = wish, asked[rule.permits], news[rule.news], rule.verdict.name, rule.creating.name, after
+        rows.append(f"| {' | '.join(cells)} |")
     assert section("rules").splitlines() == rows
 
 
 def test_the_laws_are_the_testing_kits() -> None:
     """Sentence by sentence, in order, wherever the lines are broken."""
-    assert (
-        section("laws").split() == " ".join(f"- **{law.number}. {law.name}.** {law.sentence}" for law in LAWS).split()
-    )
+    laws = " ".join(f"- **{law.number}. {law.name}.** {law.sentence}" for law in LAWS)
+    assert section("laws").split() == laws.split()
 
 
 def test_the_reference_has_every_public_name_and_no_other() -> None:
@@ -59,9 +66,16 @@ def test_the_reference_has_every_public_name_and_no_other() -> None:
 
 
 def test_the_readme_lists_every_page() -> None:
-    """Whoever reads the repository finds what the readers of the built pages find."""
-    listed = re.findall(r"^\| \[.*?\]\(docs/(.*?)\)", ROOT.joinpath("README.md").read_text("utf-8"), re.MULTILINE)
-    assert {page.name for page in DOCS.glob("*.md")} - {"index.md", "changelog.md"} <= set(listed)
+    """A reader of the repository finds what a reader of the site finds."""
+    listed = re.findall(r"^\| \[.*?\]\(docs/(.*?)\)", README, re.MULTILINE)
+    assert {page.name for page in DOCS.glob("*.md")} - {"index.md", "changelog.md"} == set(listed)
+
+
+def test_the_readme_counts_the_vectors() -> None:
+    """The figure is that of the files."""
+    folder = files("kopia_maint.conformance") / "vectors"
+    vectors = sum(len(json.loads(file.read_text("utf-8"))["vectors"]) for file in folder.iterdir())
+    assert f"<!-- vectors -->{vectors}<!-- /vectors -->" in README
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.relative_to(ROOT).as_posix())
