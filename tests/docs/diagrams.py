@@ -11,12 +11,15 @@ from __future__ import annotations
 from contextlib import redirect_stdout
 from html import escape
 from io import StringIO
+from itertools import pairwise
 from typing import Any
 
 from attrs import define, field
 
+from kopia_maint import Action, Write
+
 from ..helpers import ask
-from ..simulation import Cluster, Conflict409, Manifest, Worker, run, submits
+from ..kit.simulation import Cluster, Conflict409, Worker, run, submits
 from .pages import ROOT, python_of
 
 WIDTH = 480
@@ -104,15 +107,17 @@ class Watched(Cluster):
             self.seen.append((self.worker, "from", f"reads {self.version}"))
         return super().read(lag)
 
-    def patch(self, patch: Manifest) -> None:
-        """Patch, and say whether it was accepted."""
-        self.seen.append((self.worker, "to", f"patch for version {patch['metadata']['resourceVersion']}"))
+    def write(self, write: Write) -> None:
+        """Write, and say whether it was accepted."""
+        if write.action is Action.UPDATE:
+            self.seen.append((self.worker, "to", f"patch for version {write.body['metadata']['resourceVersion']}"))
         try:
-            super().patch(patch)
+            super().write(write)
         except Conflict409:
             self.seen.append((self.worker, "from", "refused: 409"))
             raise
-        self.seen.append((self.worker, "from", f"accepted: {self.version}"))
+        if write.action is Action.UPDATE:
+            self.seen.append((self.worker, "from", f"accepted: {self.version}"))
 
 
 def race() -> str:
@@ -185,7 +190,7 @@ def take_over() -> str:
             x = left + step * number
             points += [(x, levels[schedule]), (x + step, levels[schedule])]
         drawing.line(*points, bold=True)
-        changes = sum(one != other for one, other in zip(schedules, schedules[1:]))
+        changes = sum(one != other for one, other in pairwise(schedules))
         drawing.text(WIDTH - 1.0, y + 9, f"{changes} changes of schedule", "soft", anchor="end")
         drawing.says.append(f"{name}: {', '.join(schedules)}.")
 
