@@ -19,7 +19,7 @@ from attrs import define, field
 from kopia_maint import Action, Write
 
 from ..helpers import ask
-from ..kit.simulation import Cluster, Conflict409, Worker, run, submits
+from ..kit.simulation import Cluster, Conflict409, Manifest, Worker, run, submits
 from .pages import ROOT, python_of
 
 WIDTH = 480
