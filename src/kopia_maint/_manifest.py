@@ -83,7 +83,7 @@ def request_from_manifest(replication_source: Mapping[str, Any]) -> SourceReques
     except KopiaMaintError as error:
         if isinstance(replication_source, Mapping):
             error.source = source_named(replication_source)
-            error.secret_name = attempt(_secret_name, replication_source)
+            error.secret_name = secret_named(replication_source)
         raise
 
 
@@ -98,8 +98,9 @@ def is_source(manifest: Fields) -> bool:
     return manifest.string("kind") in (None, "ReplicationSource") and group == GROUP
 
 
-def _secret_name(replication_source: Any) -> str:
-    return _kopia(Fields(replication_source)).read("repository", check_name, "name", "repository")
+def secret_named(replication_source: Any) -> str | None:
+    """Return the Secret of a source's repository, None where that cannot be read."""
+    return attempt(lambda: _kopia(Fields(replication_source)).read("repository", check_name, "name", "repository"))
 
 
 def _request(replication_source: Mapping[str, Any]) -> SourceRequest | None:

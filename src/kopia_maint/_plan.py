@@ -14,6 +14,7 @@ from ._manifest import (
     manifest_from_state,
     patch_from_state,
     request_from_manifest,
+    secret_named,
     source_named,
     state_from_manifest,
 )
@@ -290,7 +291,7 @@ class _Sources:
             self.unnamed = self.unnamed or source is None
         if source is None:
             return
-        secret_name = request.repository.secret_name if request else error.secret_name if error else None
+        secret_name = secret_named(replication_source)
         if secret_name is not None:
             self.secrets.setdefault(source, set()).add(secret_name)
         if source in self.objects:

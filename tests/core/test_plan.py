@@ -303,6 +303,10 @@ def test_different_sources_of_one_name_are_unreadable_for_the_secrets_of_both() 
         (Action.UPDATE, name) for name in sorted([NAME, OTHER.cron_job_name])
     ]
     assert reasons(plan) == {"team-z/z": "Unreadable"}
+    nothing = replication_source("team-z/z", customCA={"key": "/"}, maintenanceCronJob={"enabled": False})
+    assert request_from_manifest(nothing) is None
+    kept = planned(cron_jobs, [nothing, asks("team-z/z", repository="other-secret")]).decisions.values()
+    assert all(decision.desired is not None for decision in kept)
     for third in (asks("team-z/z", "0 4 * *"), {**replication_source("team-z/z"), "spec": {"restic": {}}}):
         for order in ([third, asks("team-z/z")], [asks("team-z/z"), third]):
             assert reasons(planned([], order)) == {"team-z/z": "Unreadable"}
