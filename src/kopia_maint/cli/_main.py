@@ -67,10 +67,6 @@ def _read_with(read: Callable[[str], Any]) -> Callable[[click.Context, click.Par
     return callback
 
 
-def _namespace(text: str) -> str:
-    return check_name(text, "namespace", "namespace")
-
-
 def _template(path: str) -> Document:
     found = list(documents([path]))
     for it in found:
@@ -105,7 +101,10 @@ def _choice(*names: str) -> dict[str, Any]:
     return {"type": click.Choice(names), "default": names[0]}
 
 
-_NAMESPACE: dict[str, Any] = {"metavar": "NS", "callback": _read_with(_namespace)}
+_NAMESPACE: dict[str, Any] = {
+    "metavar": "NS",
+    "callback": _read_with(lambda text: check_name(text, "namespace", "namespace")),
+}
 _TIME: dict[str, Any] = {"metavar": "RFC3339", "callback": _read_with(parse_time)}
 
 

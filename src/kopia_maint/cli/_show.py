@@ -20,7 +20,7 @@ from ._text import count, printable, some, spelt
 
 _NBSP = "\u00a0"
 _COMMANDS = 3
-_QUOTED = re.compile("'[^']*'|\"[^\"]*\"")
+_QUOTED = re.compile(r"""(?<!\w)(?:'[^']*'|"[^"]*")""")
 
 
 def summary(report: Report, advice: Advice) -> str:
