@@ -311,7 +311,7 @@ def test_a_folder_that_may_not_be_read_is_a_problem(tmp_path: Path, monkeypatch:
 
     def scandir(path: str) -> Any:
         if path.endswith("secret"):
-            raise PermissionError(13, "Permission denied")
+            raise PermissionError(13, "Permission denied", path)
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", scandir)
@@ -319,5 +319,5 @@ def test_a_folder_that_may_not_be_read_is_a_problem(tmp_path: Path, monkeypatch:
         (tmp_path / name).mkdir()
         (tmp_path / name / "source.yaml").write_text(SOURCE)
     found = list(documents([str(tmp_path)]))
-    assert [type(it) for it in found] == [Document, Problem, Document]
-    assert str(found[1]) == f"{tmp_path}/secret: Permission denied"
+    assert [type(it) for it in found] == [Document, Document, Problem]
+    assert str(found[2]) == f"{tmp_path}/secret: Permission denied"

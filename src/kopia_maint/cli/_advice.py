@@ -21,14 +21,7 @@ _MANY = 3  # names with one ending are no accident
 
 @frozen
 class Advice:
-    """
-    What there is to do.
-
-    Attributes:
-        steps: What ends a conflict, one of these, by CronJob and namespace; ``handOver`` is an
-            administrator's command, None where there is no CronJob yet, or where it would not help.
-        notes: What deserves a look, in the input and in the plan.
-    """
+    """What there is to do: what ends conflicts, by CronJob and namespace, one of these; and what deserves a look."""
 
     steps: Mapping[str, Mapping[str, Mapping[str, str | None]]]
     notes: Sequence[Note]
@@ -60,8 +53,9 @@ def _steps(it: PlannedRepository, policy: Policy, operator_namespace: str) -> di
     state = it.decision.desired
     assert state is not None  # a CronJob that goes has no conflicts
     steps: dict[str, dict[str, str | None]] = {}
-    for namespace in dict.fromkeys(rejection.record.namespace for rejection in it.conflicts):
+    for namespace in dict.fromkeys(record.namespace for record, _, _ in it.conflicts):
         handed = _handed_over(state, namespace, policy)
+        # Nobody hands over a CronJob that does not exist yet.
         helps = it.decision.current is not None and all(it.namespace != namespace for it in handed.conflicts)
         steps[namespace] = {
             **ways_out(None if state.schedule.never_fires else json.dumps(spelt(state.schedule))),

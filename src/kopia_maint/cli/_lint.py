@@ -24,22 +24,13 @@ _FIELDS = {  # by what they are in
 
 @frozen
 class Note:
-    """
-    What deserves a look, although it can be read.
-
-    Attributes:
-        code: What kind of note this is, in kebab-case.
-        message: What is the case, and what to do.
-        repository_hash: The repository it is about, if it is about one.
-        place: Where the cause was read, if it is in one place.
-        command: What an administrator can run; the message leads up to it.
-    """
+    """What deserves a look, although it can be read."""
 
     code: str
     message: str
-    repository_hash: str | None = None
-    place: Place | None = None
-    command: str = ""
+    repository_hash: str | None = None  # where it is about one repository
+    place: Place | None = None  # where the cause is in one place
+    command: str = ""  # what an administrator can run; the message leads up to it
 
     @property
     def urgent(self) -> bool:
@@ -48,7 +39,6 @@ class Note:
 
     @property
     def whole(self) -> str:
-        """The message with the command."""
         return f"{self.message} {self.command}".strip()
 
 
@@ -104,12 +94,7 @@ def embeds_source(value: Any) -> bool:
 
 
 def zone(key: object) -> tzinfo:
-    """
-    Return the time zone of this name.
-
-    Raises:
-        InvalidManifest: Kubernetes would refuse the name, or it is not known here.
-    """
+    """Return the time zone of this name, raise InvalidManifest where it is not known."""
     if not isinstance(key, str):
         raise InvalidManifest(f"must be a string, not {shown(key)}")
     try:

@@ -34,22 +34,13 @@ _SPACE = re.compile(r"[ \t\r\n]*")
 
 @frozen
 class Place:
-    """
-    Where something was read.
+    """Where something was read."""
 
-    Attributes:
-        file: The file's path, or ``-``.
-        document: The number of the document in the file, empty ones not counted; 0: the file as a whole.
-        line: The line where the document, or the field or fault in it, begins; 0: unknown.
-        path: The field path in the document, such as ``items[5]`` for an object in a list, or ``""``.
-        text: The document, to find its fields' lines in; it begins in ``line``.
-    """
-
-    file: str
-    document: int = 0
-    line: int = 0
-    path: str = ""
-    text: str = field(default="", eq=False, repr=False)
+    file: str  # its path, or "-"
+    document: int = 0  # its number in the file, empty ones not counted; 0: the file as a whole
+    line: int = 0  # where the document, or the field or fault in it, begins; 0: unknown
+    path: str = ""  # the field's path in the document, such as items[5] for an object in a list
+    text: str = field(default="", eq=False, repr=False)  # the document, to find its fields' lines in
 
     def __str__(self) -> str:
         parts = ["standard input" if self.file == STANDARD_INPUT else self.file]
@@ -111,20 +102,14 @@ def documents(paths: Iterable[str]) -> Iterator[Document | Problem]:
 
 def _folder(root: str) -> Iterator[Document | Problem]:
     """Read a folder: hidden folders are passed over, links to folders not followed."""
-    pending = [root]
-    while pending:
-        folder = pending.pop()
-        try:
-            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
-        except OSError as error:
-            yield Problem(Place(folder), error.strerror or str(error))
-            continue
-        for entry in entries:
-            if entry.name.lower().endswith(_SUFFIXES) and os.path.isfile(entry.path):
-                yield from _file(entry.path, scanned=True)
-        for entry in reversed(entries):
-            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                pending.append(entry.path)
+    errors: list[OSError] = []
+    for folder, folders, files in os.walk(root, onerror=errors.append):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for path in (os.path.join(folder, name) for name in sorted(files) if name.lower().endswith(_SUFFIXES)):
+            if os.path.isfile(path):
+                yield from _file(path, scanned=True)
+    for error in errors:
+        yield Problem(Place(str(error.filename)), error.strerror or str(error))
 
 
 def _file(path: str, *, scanned: bool = False) -> Iterator[Document | Problem]:

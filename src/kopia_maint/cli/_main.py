@@ -8,12 +8,12 @@ to standard output, what there is to say about the input to standard error.
 import gc
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timezone, tzinfo
 from io import StringIO
 from pathlib import Path
 from pkgutil import resolve_name
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 
@@ -30,8 +30,6 @@ from ._load import STANDARD_INPUT, Document, Place, Problem, documents
 from ._report import report_on
 from ._show import SHOW, summary
 from ._text import printable
-
-T = TypeVar("T")
 
 CONFLICTS = REFUSED = FAILED = 1
 BAD_INPUT = 2
@@ -175,7 +173,7 @@ def plan_command(
         raise click.UsageError("give files or folders, or manifests on standard input")
     try:
         report = report_on(
-            _with_progress(documents(paths or (STANDARD_INPUT,)), "Reading"),
+            documents(paths or (STANDARD_INPUT,)),
             template=template or _NO_TEMPLATE,
             default_namespace=default_namespace,
             operator_namespace=operator_namespace,
@@ -248,7 +246,7 @@ def conformance_command(*, vectors: Path | None, ops: tuple[str, ...], output: s
 
     try:
         with ended_by_signals():
-            outcomes = list(_with_progress(run(command, load(vectors), ops=ops or tuple(OPS)), "Asking"))
+            outcomes = list(run(command, load(vectors), ops=ops or tuple(OPS)))
     except KopiaMaintError as error:
         raise click.UsageError(printable(str(error))) from None
     except OSError as error:
@@ -270,19 +268,6 @@ def serve_command() -> None:
     if sys.stdin is None:
         raise click.UsageError("there is no standard input to read lines from")
     serve(sys.stdin.buffer, sys.stdout.buffer)
-
-
-def _with_progress(found: Iterable[T], doing: str) -> Iterator[T]:
-    """Count on standard error, if it is a terminal, and leave nothing there."""
-    shown = sys.stderr is not None and sys.stderr.isatty()
-    try:
-        for number, it in enumerate(found):
-            if shown and number % 100 == 0:
-                _write(f"\r{doing} {number}", to_stderr=True)
-            yield it
-    finally:
-        if shown:
-            _write("\r\x1b[K", to_stderr=True)
 
 
 def _tell(word: str, colour: str | None, text: str) -> None:

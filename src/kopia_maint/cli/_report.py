@@ -43,44 +43,21 @@ _WORDS = {OWNER_KEY: "owner", CLAIMS_ANNOTATION: "claims", CONFLICT_ANNOTATION: 
 
 
 @frozen
-class Rejection:
-    """The library's record of a conflict, where its source asks, if that was read, and whether no record was before."""
-
-    record: Conflict
-    place: Place | None
-    new: bool
-
-
-@frozen
 class PlannedRepository:
-    """
-    What becomes of one repository.
-
-    Attributes:
-        cron_job_name: The name of its CronJob.
-        name: The name of its Secret; None where only a CronJob is known that does not tell.
-        label: What people call it, and no other.
-        dated: Whether the creation time of all its sources is known.
-        decision: The library's decision.
-        conflicts: One for each source that is rejected.
-        manifest: The CronJob as it should be; None: there should be none.
-        changes: What a write would change on the CronJob that is there.
-        next_run: When it runs next, in its time zone, or why it does not.
-    """
+    """What becomes of one repository."""
 
     cron_job_name: str
-    name: str | None
-    label: str
-    dated: bool
+    name: str | None  # its Secret's; None where only a CronJob is known that does not tell
+    label: str  # what people call it, and no other
+    dated: bool  # whether the creation time of all its sources is known
     decision: Reconciliation
-    conflicts: Sequence[Rejection]
-    manifest: Mapping[str, Any] | None
-    changes: Sequence[str]
-    next_run: datetime | str
+    conflicts: Sequence[tuple[Conflict, Place | None, bool]]  # each record, where its source asks, whether it is new
+    manifest: Mapping[str, Any] | None  # the CronJob as it should be, if there should be one
+    changes: Sequence[str]  # what a write would change on the CronJob that is there
+    next_run: datetime | str  # in the CronJob's time zone, or why it does not run
 
     @property
     def repository_hash(self) -> str:
-        """Which repository."""
         return self.cron_job_name.removeprefix(CRON_JOB_PREFIX)
 
     @property
@@ -90,28 +67,18 @@ class PlannedRepository:
 
     @property
     def namespaces(self) -> Sequence[str]:
-        """The namespaces that use it."""
         return sorted(self.state.namespaces) if self.state else ()
 
 
 @frozen
 class Report:
-    """
-    What is planned, and what is wrong with the input.
-
-    Attributes:
-        plan: The library's plan.
-        complete: Whether every object in the input could be read and named.
-        repositories: What becomes of each repository, sorted by name.
-        problems: What could not be read or cannot be written, and where.
-        notes: What deserves a look in the input.
-    """
+    """What is planned, and what is wrong with the input."""
 
     plan: Plan
-    complete: bool
-    repositories: Sequence[PlannedRepository]
-    problems: Sequence[Problem]
-    notes: Sequence[Note]
+    complete: bool  # whether every object in the input could be read and named
+    repositories: Sequence[PlannedRepository]  # sorted by name
+    problems: Sequence[Problem]  # what could not be read, or cannot be written
+    notes: Sequence[Note]  # what deserves a look in the input
 
 
 def report_on(
@@ -152,7 +119,7 @@ class _Input:
     problems: list[Problem] = field(factory=list)
     notes: list[Note] = field(factory=list)
     elsewhere: list[str] = field(factory=list)
-    others: list[str] = field(factory=list)
+    maintained: list[str] = field(factory=list)
     complete: bool = True
 
     def add(self, found: Document | Problem) -> None:
@@ -167,11 +134,7 @@ class _Input:
         elif kind == "CronJob":
             self._add_cron_job(found)
         elif kind == "KopiaMaintenance" and str(found.value.get("apiVersion")).startswith(f"{GROUP}/"):
-            message = (
-                "a KopiaMaintenance is passed over: releases of VolSync's fork that have it do maintenance by it alone,"
-                " and delete CronJobs such as those planned here; do not run both"
-            )
-            self.notes.append(Note("kopia-maintenance", message, place=found.place.at("kind")))
+            self.maintained.append(f"{kind} {_metadata(found.value).get('name')}")
         elif embeds_source(found.value):
             message = (
                 "a ReplicationSource inside another object, such as a chart's values or a ResourceSet, is passed over:"
@@ -209,7 +172,7 @@ class _Input:
             else:
                 self.elsewhere.append(str(namespace))
         elif isinstance(labels, dict) and labels.get(MAINTENANCE_LABEL) == "true":
-            self.others.append(str(name))
+            self.maintained.append(f"CronJob {name}")
 
 
 def _metadata(value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -271,10 +234,10 @@ def _linted(given: _Input, plan: Plan) -> Iterator[Note]:
             f" over, such as in {min(given.elsewhere)}; is --operator-namespace right?"
         )
         yield Note("elsewhere", message)
-    if given.others:
+    if given.maintained:
         message = (
-            f"{count(len(given.others), 'CronJob')} of KopiaMaintenance passed over, such as {min(given.others)}:"
-            " a repository that is planned here, too, is maintained twice"
+            f"passed over: {some(given.maintained)}. Releases of the fork with KopiaMaintenance maintain by it alone, and"
+            " delete CronJobs such as those planned here: do not run both"
         )
         yield Note("kopia-maintenance", message)
 
@@ -307,7 +270,7 @@ def _planned(
             label=_told_apart(name, cron_job, decision) if name and namesakes[name] > 1 else name or cron_job,
             dated=all(_metadata(given.sources[it][0].value).get("creationTimestamp") for it in decision.standings),
             decision=decision,
-            conflicts=_rejections(decision, given),
+            conflicts=list(_conflicts(decision, given)),
             manifest=manifest,
             changes=_changes(write.body) if write and write.action is Action.UPDATE else (),
             next_run=next_run,
@@ -328,14 +291,12 @@ def _told_apart(name: str, cron_job: str, decision: Reconciliation) -> str:
     return f"{name} ({' '.join(['CA', *parts]) if parts else 'no CA'})"
 
 
-def _rejections(decision: Reconciliation, given: _Input) -> Sequence[Rejection]:
+def _conflicts(decision: Reconciliation, given: _Input) -> Iterator[tuple[Conflict, Place | None, bool]]:
     opened = set(decision.opened)
-    found = []
     for record in decision.desired.conflicts if decision.desired else ():
         documents = given.sources.get(record.source)
         place = documents[0].place.at("spec.kopia.maintenanceCronJob.schedule") if documents else None
-        found.append(Rejection(record, place, record in opened))
-    return found
+        yield record, place, record in opened
 
 
 @lru_cache(maxsize=1024)  # many repositories have the same schedule

@@ -12,14 +12,13 @@ from typing import Any
 from click import style
 
 from .._decision import Action
-from .._model import format_time
+from .._model import Conflict, format_time
 from ._advice import Advice, ways_out
 from ._load import Place
-from ._report import PlannedRepository, Rejection, Report
+from ._report import PlannedRepository, Report
 from ._text import count, printable, some, spelt
 
 _NBSP = "\u00a0"
-_COMMANDS = 3
 _QUOTED = re.compile(r"""(?<!\w)(?:'[^']*'|"[^"]*")""")
 
 
@@ -74,13 +73,12 @@ def _repository(it: PlannedRepository, advice: Advice) -> dict[str, Any]:
                 "name": record.name,
                 "schedule": record.schedule.text,
                 "since": format_time(record.since),
-                "new": rejection.new,
+                "new": new,
                 "message": record.message,
                 "nextSteps": advice.steps[it.cron_job_name][record.namespace],
-                **_file(rejection.place),
+                **_file(place),
             }
-            for rejection in it.conflicts
-            for record in [rejection.record]
+            for record, place, new in it.conflicts
         ],
     }
 
@@ -112,15 +110,14 @@ def as_github(report: Report, advice: Advice, quiet: bool) -> str:
         told = ": ".join(part for part in (problem.place.path, problem.message) if part)
         commands.append(_command("error", "Not readable", told, problem.place))
     for it in report.repositories:
-        for rejection in it.conflicts:
-            record = rejection.record
+        for record, place, _ in it.conflicts:
             steps = advice.steps[it.cron_job_name][record.namespace].items()
             ends = "".join(f"\n- {what}: {how}" for what, how in steps if how)
             told = (
-                f"{it.label}: {_asks(rejection)} since {format_time(record.since)}; '{_schedule(it)}'"
+                f"{it.label}: {_asks(record)} since {format_time(record.since)}; '{_schedule(it)}'"
                 f" is established (owner {it.state.owner if it.state else None}). One of these ends the conflict:{ends}"
             )
-            commands.append(_command("error", "Maintenance schedule conflict", told, rejection.place))
+            commands.append(_command("error", "Maintenance schedule conflict", told, place))
     for note in () if quiet else advice.notes:
         commands.append(_command("warning" if note.urgent else "notice", note.code, note.whole, note.place))
     return "".join(commands)
@@ -151,15 +148,13 @@ def as_table(report: Report, advice: Advice, quiet: bool) -> str:
     for it in report.repositories:
         if it.conflicts or not quiet:
             lines += _paragraph(it.label, f": {', '.join(_facts(it))}", width, bold=True)
-        for rejection in it.conflicts:
-            facts = [_asks(rejection), *["new"] * rejection.new]
-            if rejection.place is not None and rejection.place.in_file:
-                facts.append(printable("{}:{}".format(*rejection.place.in_file)).replace(" ", _NBSP))
+        for record, place, new in it.conflicts:
+            facts = [_asks(record), *["new"] * new]
+            if place is not None and place.in_file:
+                facts.append(printable("{}:{}".format(*place.in_file)).replace(" ", _NBSP))
             lines += _paragraph("  conflict", f": {', '.join(facts)}", width, fg="red")
     if not quiet:
-        ends = list(_ways_out(report, advice, width))
-        lines += ["", "Each conflict ends with one of these:", *ends] if ends else []
-        lines += [""] * bool(advice.notes)
+        lines += [*_ways_out(report, advice, width), *[""] * bool(advice.notes)]
         for note in advice.notes:
             told = f": {note.place}: {note.message}" if note.place else f": {note.message}"
             lines += _paragraph("note", printable(told), width, fg="yellow")
@@ -182,8 +177,8 @@ def _facts(it: PlannedRepository) -> Iterator[str]:
     yield f"used{_NBSP}by{_NBSP}{some(it.namespaces) or 'nobody'}"
 
 
-def _asks(rejection: Rejection) -> str:
-    return f"{rejection.record.source} wants {spelt(rejection.record.schedule).replace(' ', _NBSP)}"
+def _asks(record: Conflict) -> str:
+    return f"{record.source} wants {spelt(record.schedule).replace(' ', _NBSP)}"
 
 
 def _schedule(it: PlannedRepository) -> str:
@@ -191,26 +186,19 @@ def _schedule(it: PlannedRepository) -> str:
 
 
 def _ways_out(report: Report, advice: Advice, width: int) -> Iterator[str]:
-    """Yield what ends conflicts: commands for the first few."""
+    """Yield what ends conflicts, with an administrator's command for one of them."""
     schedules = {_schedule(it) for it in report.repositories if it.conflicts}
     if not schedules:
         return
+    yield from ("", "Each conflict ends with one of these:")
     known = f"'{schedules.pop()}'" if len(schedules) == 1 else "the established schedule"
     for how in ways_out(known).values():
         yield from _paragraph("  -", f" {how}", width)
-    labels = {it.cron_job_name: it.label for it in report.repositories}
-    commands = [
-        (labels[cron_job], namespace, how["handOver"])
-        for cron_job, steps in advice.steps.items()
-        for namespace, how in steps.items()
-        if how["handOver"]
-    ]
-    for label, namespace, command in commands[:_COMMANDS]:
-        yield from _paragraph("  -", f" make {namespace} the owner of {label}, as an administrator:", width)
-        yield from _shell(command)
-    if len(commands) > _COMMANDS:
-        more = f" for {len(commands) - _COMMANDS} more such commands see --output json, handOver"
-        yield from _paragraph("  -", more, width)
+    commands = [how["handOver"] for steps in advice.steps.values() for how in steps.values() if how["handOver"]]
+    if commands:
+        more = f" ({len(commands) - 1} more with -o json)" * (len(commands) > 1)
+        yield from _paragraph("  -", f" an administrator makes another namespace the owner, as in{more}:", width)
+        yield from _shell(commands[0])
 
 
 def _shell(command: str | None) -> Iterator[str]:
