@@ -1,8 +1,8 @@
 """
 What does ``kopia-maint`` offer, and with which exit status does it end?
 
-0: fine; 1: conflicts found, or a schedule refused; 2: bad input or usage, which wins over 1. Results go
-to standard output, what there is to say about the input to standard error.
+0: fine; 1: conflicts found, or a schedule refused; 2: bad input or usage, or nothing to plan, which wins over 1.
+Results go to standard output, what there is to say about the input to standard error.
 """
 
 import gc
@@ -35,8 +35,6 @@ CONFLICTS = REFUSED = FAILED = 1
 BAD_INPUT = 2
 INTERRUPTED = 130
 
-_NO_TEMPLATE = Document(Place("new CronJob"), {})
-
 
 def run() -> int:
     """Run the command line, which never shows a traceback, and return the exit status."""
@@ -66,6 +64,8 @@ def _read_with(read: Callable[[str], Any]) -> Callable[[click.Context, click.Par
 
 
 def _template(path: str) -> Document:
+    if not path:
+        return Document(Place("new CronJob"), {})
     found = list(documents([path]))
     for it in found:
         if isinstance(it, Problem):
@@ -99,10 +99,9 @@ def _choice(*names: str) -> dict[str, Any]:
     return {"type": click.Choice(names), "default": names[0]}
 
 
-_NAMESPACE: dict[str, Any] = {
-    "metavar": "NS",
-    "callback": _read_with(lambda text: check_name(text, "namespace", "namespace")),
-}
+_CHECK_NAMESPACE = _read_with(lambda text: check_name(text, "namespace", "namespace"))
+_NAMESPACE: dict[str, Any] = {"metavar": "NS", "callback": _CHECK_NAMESPACE}
+_TEMPLATE: dict[str, Any] = {"metavar": "FILE", "callback": _read_with(_template), "default": "", "show_default": False}
 _TIME: dict[str, Any] = {"metavar": "RFC3339", "callback": _read_with(parse_time)}
 
 
@@ -123,22 +122,14 @@ def cli() -> None:
     "  kubectl get replicationsources,cronjobs -A -o json | kopia-maint plan --output json",
 )
 @click.argument("paths", metavar="[FILE|DIR|-]...", nargs=-1)
-@click.option(
-    "-o",
-    "--output",
-    **_choice(*SHOW),
-    help="For people, for programs, the CronJobs themselves, or annotations of a pull request.",
-)
+@click.option("-o", "--output", **_choice(*SHOW), help="For people, for programs, as CronJobs, or for pull requests.")
 @click.option("-q", "--quiet", is_flag=True, help="Conflicts, errors and the summary only.")
 @click.option("--allow-empty", is_flag=True, help="Nothing to plan is fine.")
 @click.option("--default-namespace", **_NAMESPACE, help="The namespace of sources that state none.")
 @click.option(
-    "--operator-namespace",
-    **_NAMESPACE,
-    default=DEFAULT_OPERATOR_NAMESPACE,
-    help="Where maintenance CronJobs are trusted: a tenant could write one elsewhere.",
+    "--operator-namespace", **_NAMESPACE, default=DEFAULT_OPERATOR_NAMESPACE, help="Where CronJobs are trusted."
 )
-@click.option("--template", metavar="FILE", callback=_read_with(_template), help="A CronJob to make new ones from.")
+@click.option("--template", **_TEMPLATE, help="A CronJob to make new ones from.")
 @click.option("--now", **_TIME, help="When to decide.  [default: now]")
 @click.option(
     "--policy",
@@ -148,16 +139,7 @@ def cli() -> None:
     help=f"Who may replace the established schedule: {', '.join(POLICIES)}, or an object of yours.",
 )
 def plan_command(
-    *,
-    paths: tuple[str, ...],
-    output: str,
-    quiet: bool,
-    allow_empty: bool,
-    default_namespace: str | None,
-    operator_namespace: str,
-    template: Document | None,
-    now: datetime | None,
-    policy: Policy,
+    *, paths: tuple[str, ...], output: str, quiet: bool, allow_empty: bool, now: datetime | None, **options: Any
 ) -> None:
     """
     Show what becomes of every repository, and every conflict.
@@ -171,15 +153,9 @@ def plan_command(
     """
     if not paths and (sys.stdin is None or sys.stdin.isatty()):
         raise click.UsageError("give files or folders, or manifests on standard input")
+    policy, operator_namespace = options["policy"], options["operator_namespace"]
     try:
-        report = report_on(
-            documents(paths or (STANDARD_INPUT,)),
-            template=template or _NO_TEMPLATE,
-            default_namespace=default_namespace,
-            operator_namespace=operator_namespace,
-            now=now or datetime.now(timezone.utc),
-            policy=policy,
-        )
+        report = report_on(documents(paths or (STANDARD_INPUT,)), now=now or datetime.now(timezone.utc), **options)
         advice = advise(report, policy, operator_namespace, as_manifests=output == "yaml")
     except Exception as error:  # whatever a policy raises
         raise click.UsageError(printable(f"the policy {policy.name} failed: {type(error).__name__}: {error}")) from None
@@ -196,10 +172,7 @@ def plan_command(
     click.get_current_context().exit(BAD_INPUT if report.problems or (nothing and not allow_empty) else status)
 
 
-@cli.command(
-    "explain",
-    epilog="\b\nExample:\n  kopia-maint explain '0 2 * * 1-5' --tz Europe/Berlin --count 3",
-)
+@cli.command("explain", epilog="\b\nExample:\n  kopia-maint explain '0 2 * * 1-5' --tz Europe/Berlin --count 3")
 @click.argument("schedule", metavar="SCHEDULE", nargs=-1, required=True)
 @click.option("--tz", metavar="ZONE", callback=_read_with(zone), default="UTC", help="Where the wall clock is.")
 @click.option("--count", type=click.IntRange(0, 1000), default=5, help="How many next runs to show.")

@@ -236,8 +236,8 @@ def _linted(given: _Input, plan: Plan) -> Iterator[Note]:
         yield Note("elsewhere", message)
     if given.maintained:
         message = (
-            f"passed over: {some(given.maintained)}. Releases of the fork with KopiaMaintenance maintain by it alone, and"
-            " delete CronJobs such as those planned here: do not run both"
+            f"passed over: {some(given.maintained)}. Releases of the fork with KopiaMaintenance maintain by it alone,"
+            " and delete CronJobs such as those planned here: do not run both"
         )
         yield Note("kopia-maintenance", message)
 
