@@ -59,8 +59,8 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-schedules: $(VENV)/.dev ## Compare a million schedules with the parser that Kubernetes runs (needs Go, see tests/robfig)
-	$(BIN)/python -m tests.campaign_schedules
+schedules: $(VENV)/.dev ## Compare a million schedules with the parser that Kubernetes runs (needs Go)
+	$(BIN)/python -m tests.campaigns.schedules
 
 histories: $(VENV)/.dev ## Hold a million steps of random histories against the laws (STEPS=...)
 	$(BIN)/python -m tests.campaigns.histories --steps $(or $(STEPS),1000000)
@@ -81,7 +81,7 @@ vectors: $(VENV)/.dev ## Write the generated conformance vectors again
 	$(BIN)/python -m tests.conformance.generate
 
 bench: $(VENV)/.bench ## Measure what it costs, against what a reader knows
-	$(BIN)/python -m tests.benchmarks
+	$(BIN)/python -m tests.campaigns.benchmarks
 
 versions: $(VENV)/.versions ## Pass the tests on every Python there is, with the oldest dependencies, and try the package
 	$(BIN)/nox

@@ -34,7 +34,7 @@ from . import plain, reference
 from . import reference_cluster as cluster
 from .helpers import NOW, REPOSITORY
 from .reference import Reference, conflicts, intervals, never_fires, same
-from .schedule_cases import plain_schedule
+from .core.schedule_cases import plain_schedule
 
 HOUR = timedelta(hours=1)
 POLICIES: tuple[Policy, ...] = (

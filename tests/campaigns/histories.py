@@ -26,7 +26,7 @@ from kopia_maint.testing import Step, strategies
 from kopia_maint.testing._history import Subject
 from kopia_maint.testing._laws import tell
 
-from ..schedule_cases import schedule
+from ..core.schedule_cases import schedule
 
 SHORTEST, LONGEST = 10, 40
 AT_ONCE = 100

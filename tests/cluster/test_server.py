@@ -28,7 +28,7 @@ from kopia_maint import (
 )
 from kopia_maint.testing import strategies
 
-from ..schedule_cases import OWN_REFUSALS, QUIRKS, refusal, schedule
+from ..core.schedule_cases import OWN_REFUSALS, QUIRKS, refusal, schedule
 from .servers import EXAMPLE, JOBS, Api, Refused
 
 NOW = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from kopia_maint import DEFAULT_SCHEDULE, InvalidSchedule, InvalidValue, Schedule
 
-from .helpers import NOW
+from ..helpers import NOW
 
 # Within a group all are equal, across groups none.
 GROUPS = [

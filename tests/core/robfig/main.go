@@ -23,7 +23,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/robfig/cron"
+	"github.com/robfig/cron/v3"
 )
 
 const patience = 2 * time.Second

@@ -1,4 +1,4 @@
-"""Do schedules mean what robfig/cron makes of them? Its answers recorded, and live where Go is installed."""
+"""Do schedules mean what robfig/cron makes of them? Its answers are recorded."""
 
 from __future__ import annotations
 
@@ -9,34 +9,30 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
-from random import Random
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from kopia_maint import Schedule
 
-from . import robfig
 from .robfig import Answer, Request
 from .schedule_cases import (
-    INSTANTS,
     OWN_REFUSALS,
     disagreement,
     orderly,
     refusal,
-    schedule,
     transitions,
     utc,
     walk,
 )
 
-HERE = Path(__file__).parent
-PAGE = HERE.parent / "docs/schedules.md"
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs/schedules.md"
 
 
 def recorded(name: str) -> Iterator[tuple[Request, Answer]]:
     """Yield what was asked and what robfig/cron answered."""
-    _provenance, *lines = (HERE / "data" / name).read_text(encoding="ascii").splitlines()
+    _provenance, *lines = (ROOT / "tests/data" / name).read_text(encoding="ascii").splitlines()
     for line in map(json.loads, lines):
         after = tuple(datetime.fromisoformat(instant) for instant in line["after"])
         read = tuple(line["read"]) if isinstance(line["read"], list) else line["read"]
@@ -121,28 +117,3 @@ def test_the_page_lists_every_place_recorded() -> None:
 def shown(instant: datetime) -> str:
     """Return an instant as the page shows it."""
     return instant.isoformat(timespec="minutes")
-
-
-# --- with Go -----------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the Go program, built from this repository's source."""
-    if lacking := robfig.missing():
-        pytest.skip(f"asking robfig/cron itself needs Debian's golang-go and golang-github-robfig-cron-dev: {lacking}")
-    return robfig.build(tmp_path_factory.mktemp("robfig"))
-
-
-def test_the_record_is_what_robfig_cron_answers(program: Path) -> None:
-    """The real parser still gives the recorded answers."""
-    requests, answers = zip(*SCHEDULES)
-    assert robfig.ask(program, requests) == list(answers)
-
-
-def test_fresh_schedules_are_read_as_robfig_cron_reads_them(program: Path) -> None:
-    """The campaign in small: generated schedules, the same wherever and whenever they are compared."""
-    rng = Random(1)
-    asked = [Request(schedule(rng), INSTANTS[at % 8 :][:1]) for at in range(3000)]
-    pairs = zip(asked, robfig.ask(program, asked))
-    assert [fault for one, answer in pairs if (fault := disagreement(one.text, answer, one.after))] == []

@@ -1,10 +1,14 @@
-"""What does the real robfig/cron answer? Builds the Go program beside this file and asks it."""
+"""
+What does the real robfig/cron answer? Builds the Go program beside this file, and asks it.
+
+Kubernetes reads ``spec.schedule`` with robfig/cron v3.0.1, ``ParseStandard``. ``main.go``, a program
+of ours, puts JSON lines around that package.
+"""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import zoneinfo
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,9 +18,7 @@ from pathlib import Path
 
 from attrs import frozen
 
-GOPATH = Path("/usr/share/gocode")
-"""Where Debian's golang-github-robfig-cron-dev puts the package."""
-
+MODULE = Path(__file__).parent
 _CALENDAR_END = 253402300800  # the year 10000, in Unix seconds: Go goes on, Python does not
 
 
@@ -46,21 +48,19 @@ class Request:
     count: int = 5
 
 
-def missing() -> str:
-    """Return what this machine lacks for asking robfig/cron, or the empty string."""
-    if shutil.which("go") is None:
-        return "go is not installed"
-    package = GOPATH / "src/github.com/robfig/cron"
-    return "" if package.is_dir() else f"{package} is not installed"
-
-
 def build(directory: Path) -> Path:
-    """Build the Go program into *directory*, with nothing but the Debian packages."""
+    """Build the Go program into *directory*."""
     program = directory / "robfig"
-    source = Path(__file__).with_name("main.go")
-    environment = {**os.environ, "GO111MODULE": "off", "GOPATH": str(GOPATH), "GOFLAGS": ""}
-    subprocess.run(["go", "build", "-o", program, source], env=environment, check=True)
+    subprocess.run(["go", "build", "-o", program], cwd=MODULE, check=True)
     return program
+
+
+def versions() -> list[str]:
+    """Return the versions that the answers depend on: of Go, of robfig/cron, and of the zones."""
+    commands = (["go", "version"], ["go", "list", "-m", "github.com/robfig/cron/v3"])
+    told = [subprocess.run(command, cwd=MODULE, stdout=subprocess.PIPE, text=True, check=True) for command in commands]
+    zones = Path(_zoneinfo(), "tzdata.zi").read_text("ascii").partition("\n")[0]
+    return [*(each.stdout.strip() for each in told), f"tzdata {zones.split()[-1]}"]
 
 
 def ask(program: Path, requests: Iterable[Request]) -> list[Answer]:

@@ -1,0 +1,33 @@
+"""Does Go say today what the tests have on record? Tests that need Go: ``make go`` passes them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from ..core import robfig
+from ..core.robfig import Request
+from ..core.schedule_cases import INSTANTS, disagreement, schedule
+from ..core.test_schedule_robfig import SCHEDULES
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the program that asks robfig/cron."""
+    return robfig.build(tmp_path_factory.mktemp("robfig"))
+
+
+def test_the_record_is_what_robfig_cron_answers(program: Path) -> None:
+    """The real parser still gives the recorded answers."""
+    requests, answers = zip(*SCHEDULES)
+    assert robfig.ask(program, requests) == list(answers)
+
+
+def test_fresh_schedules_are_read_as_robfig_cron_reads_them(program: Path) -> None:
+    """The campaign in small: generated schedules, the same wherever and whenever they are compared."""
+    rng = Random(1)
+    asked = [Request(schedule(rng), INSTANTS[at % 8 :][:1]) for at in range(3000)]
+    pairs = zip(asked, robfig.ask(program, asked))
+    assert [fault for one, answer in pairs if (fault := disagreement(one.text, answer, one.after))] == []
