@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
+from attrs import evolve
 from hypothesis import HealthCheck, given, settings
 
 from kopia_maint import (
@@ -123,9 +124,7 @@ def test_it_takes_2500_namespaces_on_one_cron_job(api: Api) -> None:
 @given(strategies.states(), strategies.states())
 def test_what_is_written_is_read_back(api: Api, before: CronJobState, after: CronJobState) -> None:
     """Whatever the server adds to it, a manifest holds the state that it was made for, and so does a patched one."""
-    after = CronJobState(
-        before.repository_hash, after.schedule, after.owner, after.claims, secret_name=after.secret_name
-    )
+    after = evolve(after, repository_hash=before.repository_hash)
     path = f"{JOBS}/{before.cron_job_name}"
     api("POST", JOBS, manifest(before))
     try:
