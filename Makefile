@@ -12,8 +12,8 @@ CHECKED = src $(shell $(BIN)/python -c 'import kopf' 2>/dev/null && echo tests)
 SERVER := tests/cluster/server
 ASSETS := $(or $(KUBEBUILDER_ASSETS),$(SERVER)/bin)
 
-.PHONY: help demo test cluster coverage lint types contracts check docs diagrams format schedules histories fuzz port mutants proof vectors \
-	bench versions constraints package clean
+.PHONY: help demo test cluster coverage lint types contracts check docs diagrams format schedules histories fuzz port \
+	mutants proof vectors bench versions constraints package clean
 
 help: ## Show the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST)
