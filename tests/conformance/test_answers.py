@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kopia_maint.conformance import OPS, _answer, answer
+from kopia_maint.conformance import _answer, answer
+from kopia_maint.conformance._answer import OPS
 
 from ..helpers import replication_source
 

@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 
 from kopia_maint import InvalidManifest, Verdict
-from kopia_maint.conformance import OPS, Vector, answer, load
+from kopia_maint.conformance import Vector, answer, load
+from kopia_maint.conformance._answer import OPS
 from kopia_maint.conformance._runner import outcome
 
 from ..mistakes import WRONG_RESOLVERS

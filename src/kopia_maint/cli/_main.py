@@ -214,12 +214,12 @@ def conformance_command(*, vectors: Path | None, ops: tuple[str, ...], output: s
 
     Exit status: 0 every vector passed, 1 one failed, 2 bad vectors or usage.
     """
-    from ..conformance import OPS, load, run
+    from ..conformance import load, run
     from ._conformance import as_json, as_table, ended_by_signals
 
     try:
         with ended_by_signals():
-            outcomes = list(run(command, load(vectors), ops=ops or tuple(OPS)))
+            outcomes = list(run(command, load(vectors), ops=ops))
     except KopiaMaintError as error:
         raise click.UsageError(printable(str(error))) from None
     except OSError as error:

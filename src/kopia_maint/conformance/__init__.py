@@ -7,8 +7,8 @@ language and puts the vectors to it, as lines of JSON; ``answer`` is what this
 library answers to such a line.
 """
 
-from ._answer import OPS, answer
+from ._answer import answer
 from ._runner import Difference, Outcome, run
 from ._vectors import Step, Vector, load
 
-__all__ = ["OPS", "Difference", "Outcome", "Step", "Vector", "answer", "load", "run"]
+__all__ = ["Difference", "Outcome", "Step", "Vector", "answer", "load", "run"]

@@ -24,7 +24,7 @@ from .._errors import InvalidValue, KopiaMaintError
 from .._manifest import CONFLICT_ANNOTATION, NAMESPACE_LABEL_PREFIX, OWNER_KEY
 from .._objects import merge_patch
 from .._schedule import Schedule
-from ._answer import MAX_LENGTH, OPS, read
+from ._answer import MAX_LENGTH, read
 from ._vectors import Step, Vector
 
 _MAX_HANGS = 3
@@ -60,7 +60,7 @@ class Outcome:
 
 
 def run(
-    command: Sequence[str], vectors: Iterable[Vector], *, ops: Collection[str] = tuple(OPS), timeout: float = 30.0
+    command: Sequence[str], vectors: Iterable[Vector], *, ops: Collection[str] = (), timeout: float = 30.0
 ) -> Iterator[Outcome]:
     """
     Put every vector to the implementation that *command* starts, and yield what became of each.
@@ -68,7 +68,7 @@ def run(
     Args:
         command: The program and its arguments.
         vectors: What to put to it.
-        ops: What the implementation can answer; a vector that needs another op is left out.
+        ops: What the implementation can answer; a vector that needs another op is left out. Empty: everything.
         timeout: How many seconds one answer may take. After three that took longer
             nothing more is asked: every other vector fails.
 
@@ -76,14 +76,14 @@ def run(
         InvalidValue: Every vector would be left out.
         OSError: The command cannot be started.
     """
-    todo = list(vectors)
-    if not any(vector.ops <= set(ops) for vector in todo):
+    todo = [(vector, not ops or vector.ops <= set(ops)) for vector in vectors]
+    if not any(asked for _, asked in todo):
         raise InvalidValue(f"there is no vector for {', '.join(ops)}")
     implementation = _Implementation(command, timeout)
     try:
         implementation.start()
-        for vector in todo:
-            yield outcome(vector, implementation.ask) if vector.ops <= set(ops) else Outcome(vector, 0, ())
+        for vector, asked in todo:
+            yield outcome(vector, implementation.ask) if asked else Outcome(vector, 0, ())
     finally:
         implementation.stop()
 
