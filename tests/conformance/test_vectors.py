@@ -85,7 +85,7 @@ def test_every_op_verdict_and_code_is_expected_somewhere() -> None:
 
 def test_the_page_lists_every_area() -> None:
     """With what its vectors have in common, and how many there are."""
-    page = Path(__file__).parents[2].joinpath("docs", "conformance.md").read_text("utf-8")
+    page = Path(__file__).parents[2].joinpath("docs", "forks.md").read_text("utf-8")
     rows = ["| area | | vectors |", "| --- | --- | ---: |"]
     for content in (json.loads(file.read_text("ascii")) for file in FILES):
         rows.append(f"| `{content['area']}` | {content['about']} | {len(content['vectors'])} |")

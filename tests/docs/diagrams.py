@@ -108,16 +108,17 @@ class Watched(Cluster):
         return super().read(lag)
 
     def write(self, write: Write) -> None:
-        """Write, and say whether it was accepted."""
-        if write.action is Action.UPDATE:
-            self.seen.append((self.worker, "to", f"patch for version {write.body['metadata']['resourceVersion']}"))
+        """Write, and say whether a patch was accepted."""
+        if write.action is not Action.UPDATE:
+            return super().write(write)
+        self.seen.append((self.worker, "to", f"patch for version {write.body['metadata']['resourceVersion']}"))
         try:
             super().write(write)
         except Conflict409:
             self.seen.append((self.worker, "from", "refused: 409"))
             raise
-        if write.action is Action.UPDATE:
-            self.seen.append((self.worker, "from", f"accepted: {self.version}"))
+        self.seen.append((self.worker, "from", f"accepted: {self.version}"))
+        return None
 
 
 def race() -> str:

@@ -13,11 +13,11 @@ pytest.importorskip("yaml")
 import yaml
 
 import kopia_maint
-from kopia_maint import _manifest, _model, _schedule
+from kopia_maint import _manifest, _model, _objects, _schedule
 from kopia_maint.cli import _load, _yaml
 from kopia_maint.conformance import _answer
 
-from .test_docs import ROOT
+from .pages import ROOT
 
 PAGE = ROOT.joinpath("docs", "security.md").read_text("utf-8")
 NAMED = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", PAGE)
@@ -44,9 +44,8 @@ def test_the_bounds_are_the_codes() -> None:
         "characters of a schedule": f"{_schedule.MAX_LENGTH}",
         "characters of a namespace's name": f"{lengths['namespace']}",
         "characters of another name": f"{lengths['name']}",
-        "characters of a conflict annotation that is read": f"{_model._CONFLICT_LENGTH:,}",
         "bytes of all annotations of one CronJob": f"{_manifest.ANNOTATIONS_LIMIT:,}",
-        "levels of nesting in a manifest from a file or the wire": f"{_manifest.MAX_DEPTH}",
+        "levels of nesting in a manifest from a file or the wire": f"{_objects.MAX_DEPTH}",
         "levels of `List` inside `List` in a file": f"{_load._MAX_NESTED_LISTS}",
         "nodes that aliases add to a YAML document": f"{_yaml._ALLOWANCE:,}, and {_yaml._GROWTH} times what is written",
         "bytes of a line of the conformance wire format": f"{_answer.MAX_LENGTH:,}",

@@ -210,7 +210,7 @@ def conformance_command(*, vectors: Path | None, ops: tuple[str, ...], output: s
     Hold another implementation against the rules.
 
     COMMAND is started once, and is put lines of JSON on its standard input: see
-    docs/conformance.md.
+    docs/forks.md.
 
     Exit status: 0 every vector passed, 1 one failed, 2 bad vectors or usage.
     """
@@ -234,7 +234,7 @@ def serve_command() -> None:
     Answer the conformance wire format, line by line.
 
     For an operator in another language, which can run this as its child: see
-    docs/conformance.md.
+    docs/forks.md.
     """
     from ._conformance import serve
 
