@@ -32,9 +32,9 @@ from kopia_maint import (
 
 from . import plain, reference
 from . import reference_cluster as cluster
+from .core.schedule_cases import plain_schedule
 from .helpers import NOW, REPOSITORY
 from .reference import Reference, conflicts, intervals, never_fires, same
-from .core.schedule_cases import plain_schedule
 
 HOUR = timedelta(hours=1)
 POLICIES: tuple[Policy, ...] = (

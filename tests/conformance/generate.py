@@ -273,7 +273,8 @@ def _histories() -> Iterator[Json]:
     for number in range(30):
         rng = Random(f"history {number + 1}")
         policy = _POLICIES[number % len(_POLICIES)]
-        about, take, current = ("cluster", _plan, {}) if number % 3 == 2 else ("repository", _one, None)
+        about, take = ("cluster", _plan) if number % 3 == 2 else ("repository", _one)
+        current: Any = {} if take is _plan else None
         steps = []
         now = NOW
         for _ in range(rng.randint(5, 8)):
@@ -320,7 +321,7 @@ def _plan(rng: Random, current: Json, common: Json) -> tuple[Json, Json]:
         merge_patch(manifest, {"spec": {"kopia": {"repository": rng.choice(("shared-repo-secret", "repo1"))}}})
         for manifest in _listed(rng)
     ]
-    send = {"op": "plan", "replicationSources": listed, "operatorNamespace": "volsync-system"}
+    send: Json = {"op": "plan", "replicationSources": listed, "operatorNamespace": "volsync-system"}
     send |= {"complete": rng.random() < 0.7, **common}
     current = merge_patch(current, edit)
     answered = answer(Reference(), {**send, "cronJobs": list(current.values())})

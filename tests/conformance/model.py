@@ -39,8 +39,10 @@ def answer(model: Reference, asked: Json) -> Json:
         verdicts, after = model.reconcile(state, requests, now, policy, unreadable=unreadable)
         told["verdicts"] = _named(verdicts)
     elif op == "handOver":
+        assert state is not None
         after = model.hand_over(state, asked["namespace"], policy)
     else:
+        assert state is not None
         namespace, _, name = asked["source"].partition("/")
         after = model.withdraw(state, (namespace, name), policy)
     if after is None:

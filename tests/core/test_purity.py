@@ -70,7 +70,8 @@ for step in range(300):
     current = None if manifest is None else state_from_manifest(manifest)
     policy = (FirstWins(), Consensus())[step % 5 == 0]
     resolution = resolve(current, request, now=now + timedelta(minutes=step), policy=policy)
-    answer = reconcile_all([resolution.desired], [request], now=now + timedelta(hours=step), policy=policy, complete=True)
+    later = now + timedelta(hours=step)
+    answer = reconcile_all([resolution.desired], [request], now=later, policy=policy, complete=True)
     patch_from_state(resolution.desired, manifest_from_state(resolution.desired, {}))
     manifest = manifest_from_state(hand_over(resolution.desired, namespace).desired, manifest or {})
     plan = plan_manifests(
