@@ -7,7 +7,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from textwrap import indent
 from typing import Any
 
 import pytest
@@ -17,13 +16,17 @@ from ..helpers import replication_source
 from .proxy import Proxy, overtaken, proxy
 from .servers import ADMIN, EXAMPLE, JOBS, Api, Server
 
-PAGE = (Path(__file__).parents[2] / "docs" / "clients.md").read_text()
-PATCH_FOR, *EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
-ERRORS = re.findall(r"^\| (\w+) \| `([\w.]+)` \| `(error[\w.]+)` \|$", PAGE, re.MULTILINE)
-NAMES = ["kubernetes", "kubernetes, typed", "lightkube", "kr8s"]
+PAGE = (Path(__file__).parents[2] / "docs" / "operator.md").read_text().partition("\n## Other clients\n")[2]
+PLAN, *EXAMPLES = re.findall(r"^```python\n(.*?)^```$", PAGE.partition("\n## ")[0], re.MULTILINE | re.DOTALL)
+ERRORS = re.findall(r"^\| (\w+) \|.*\| `([\w.]+)` \| `(error[\w.]+)` \|$", PAGE, re.MULTILINE)
+CONNECT = {
+    "kubernetes": "from kubernetes import client, config\nconfig.load_config()",
+    "lightkube": "from lightkube import Client",
+    "kr8s": "import kr8s",
+}
 JOB = f"{JOBS}/kopia-maintenance-f11df99437a0f538"
 
-every_client = pytest.mark.parametrize("example", EXAMPLES, ids=NAMES)
+every_client = pytest.mark.parametrize(("example", "library"), [*zip(EXAMPLES, CONNECT)], ids=CONNECT)
 
 
 @pytest.fixture
@@ -45,31 +48,33 @@ def watched(server: Server, api: Api, monkeypatch: pytest.MonkeyPatch) -> Iterat
         yield between
 
 
-def run(script: str) -> str:
-    """Run a script as a reader would, in a process of its own: clients keep connections and settings."""
+def run(example: str, library: str, call: str = "{}") -> str:
+    """Run an example as a reader would, in a process of its own: clients keep connections and settings."""
+    ((function, arguments),) = re.findall(r"^def (\w+)\(.*\) -> None:  # (.*)$", example, re.MULTILINE)
+    script = f"{PLAN}\n{example}\n{CONNECT[library]}\n{call.format(f'{function}({arguments})')}"
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @every_client
-def test_an_example_adopts_and_heals_the_cron_job_and_then_is_quiet(example: str, watched: Proxy, api: Api) -> None:
+def test_an_example_adopts_and_heals_the_cron_job_and_then_is_quiet(
+    example: str, library: str, watched: Proxy, api: Api
+) -> None:
     """With every client the patch arrives as it was made: the creator's schedule, a conflict, and no second write."""
-    run(PATCH_FOR + example)
+    run(example, library)
     job = api("GET", JOB)
     assert job["spec"]["schedule"] == "0 2 * * *"
     assert job["metadata"]["labels"]["volsync.backube/source-namespace"] == "team-a"
     assert "'0 4 * * *'" in job["metadata"]["annotations"]["volsync.backube/schedule-conflict"]
-    run(PATCH_FOR + example)
+    run(example, library)
     assert [(method, status) for method, _, status in watched.writes] == [("PATCH", 200)]
 
 
 @every_client
-def test_a_refused_write_is_told_as_the_page_says(example: str, watched: Proxy, request: pytest.FixtureRequest) -> None:
+def test_a_refused_write_is_told_as_the_page_says(example: str, library: str, watched: Proxy) -> None:
     """Each client raises the error that the page's table names, with the 409 where it says."""
-    library = request.node.callspec.id.split(",")[0]
-    ((_, error, status),) = [row for row in ERRORS if row[0] == library]
+    ((error, status),) = [(error, status) for client, error, status in ERRORS if client == library]
     watched.faults.append(overtaken)
-    module = error.rpartition(".")[0]
-    guarded = f"import {module}\ntry:\n{indent(example, '    ')}except {error} as error:\n    print({status})"
-    assert run(PATCH_FOR + guarded) == "409\n"
+    guarded = f"import {error.rpartition('.')[0]}\ntry:\n    {{}}\nexcept {error} as error:\n    print({status})"
+    assert run(example, library, guarded) == "409\n"
