@@ -28,7 +28,7 @@ from ._model import (
     parse_time,
     utc_seconds,
 )
-from ._objects import Fields, an_object, attempt, merge_patch, plain
+from ._objects import Fields, an_object, attempt, is_kind, merge_patch, plain
 from ._schedule import DEFAULT_SCHEDULE, Schedule
 
 GROUP = "volsync.backube"
@@ -95,7 +95,7 @@ def source_named(replication_source: Any) -> SourceRef | None:
 def is_source(manifest: Fields) -> bool:
     """Return whether an object is a ReplicationSource, of whatever version; items of raw lists do not say so."""
     group = (manifest.string("apiVersion") or GROUP).split("/")[0]
-    return manifest.string("kind") in (None, "ReplicationSource") and group == GROUP
+    return group == GROUP and is_kind(manifest, "ReplicationSource")
 
 
 def secret_named(replication_source: Any) -> str | None:
@@ -201,7 +201,7 @@ def state_from_manifest(cron_job: Mapping[str, Any]) -> CronJobState | None:
 
 def _ours(manifest: Fields) -> tuple[str, Fields, Fields, Fields] | None:
     """Return the hash of a maintenance CronJob, its fields, labels and annotations; None for any other object."""
-    if manifest.string("kind", variables=False) not in (None, "CronJob"):
+    if not is_kind(manifest, "CronJob"):
         return None
     metadata = manifest.mapping("metadata")
     name = metadata.required("name", variables=False)

@@ -107,6 +107,14 @@ def an_object(value: Any) -> Fields:
     return fields
 
 
+def is_kind(manifest: Fields, kind: str) -> bool:
+    """Return whether an object is of this kind, which items of raw lists do not say; refuse a client's own spelling."""
+    stated = manifest.string("kind", variables=False)
+    if stated not in (None, kind) and stated.lower() == kind.lower():
+        raise InvalidManifest(f"must be spelt {kind}: pass the object as the API server sends it", path="kind")
+    return stated in (None, kind)
+
+
 def attempt(read: Callable[..., T], *args: Any) -> T | None:
     """Call *read*, and return None for what it cannot read and what is not ours to complain about."""
     try:

@@ -211,6 +211,20 @@ def test_what_is_not_one_object_says_what_to_pass(case: str, read: Any) -> None:
         read(value)
 
 
+@pytest.mark.parametrize(
+    ("read", "value"),
+    [
+        (request_from_manifest, {**replication_source(), "kind": "replicationsource"}),
+        (state_from_manifest, {**MANIFEST, "kind": "cronjob"}),
+    ],
+)
+def test_a_clients_own_spelling_of_a_kind_is_refused(read: Any, value: Any) -> None:
+    """As kr8s has it where a kind was asked for in lower case: None would read as "no source left"."""
+    with pytest.raises(InvalidManifest, match="must be spelt") as caught:
+        read(value)
+    assert caught.value.path == "kind"
+
+
 @pytest.mark.parametrize("answer", ["yes", 1, None, [], float("nan")])
 def test_a_policy_that_answers_neither_true_nor_false_is_an_error(answer: object) -> None:
     """The first time it is asked; in production, too."""

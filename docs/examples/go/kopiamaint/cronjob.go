@@ -55,7 +55,7 @@ func ReadState(cronJob Object) (*State, error) { return plainly(readState(cronJo
 func readState(cronJob Object) (*State, *Error) {
 	object := oneObject(cronJob)
 	metadata := object.mapping("metadata")
-	if object.fault() == nil && object.has("kind") && object.members["kind"] != "CronJob" {
+	if isOther := !object.isKind("CronJob"); isOther && object.fault() == nil {
 		return nil, nil
 	}
 	name := metadata.needed("name")

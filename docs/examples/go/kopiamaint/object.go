@@ -83,6 +83,15 @@ func (f fields) keep(refused *Error, path string) {
 
 func (f fields) has(key string) bool { return f.members[key] != nil }
 
+// isKind returns whether an object is of a kind, which items of raw lists do not say; a client's own spelling is refused.
+func (f fields) isKind(kind string) bool {
+	stated := f.stored("kind")
+	if stated != kind && strings.ToLower(stated) == strings.ToLower(kind) {
+		f.refuse("kind", "must be spelt %s: pass the object as the API server sends it", kind)
+	}
+	return stated == "" || stated == kind
+}
+
 // mapping returns the members of a mapping; none where it is absent.
 func (f fields) mapping(key string) fields {
 	members, isMapping := f.members[key].(Object)

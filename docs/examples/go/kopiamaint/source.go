@@ -91,8 +91,8 @@ func secretOf(source Object) string { return nameIn(source, objectName, "spec", 
 
 // isOtherKind returns whether a readable object is no ReplicationSource. Items of raw lists have no kind.
 func isOtherKind(object fields) bool {
-	kind, version := object.text("kind"), object.text("apiVersion")
-	isOther := kind != "" && kind != "ReplicationSource" || version != "" && strings.Split(version, "/")[0] != group
+	version := object.text("apiVersion")
+	isOther := version != "" && strings.Split(version, "/")[0] != group || !object.isKind("ReplicationSource")
 	return isOther && object.fault() == nil
 }
 
