@@ -7,6 +7,7 @@ that is asked, or to what is answered.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Collection
 from datetime import timedelta
@@ -40,7 +41,7 @@ class Implementation:
 
     law: str
     resolve: Decide = kopia_maint.resolve
-    reconcile: Decide = kopia_maint.reconcile
+    reconcile: Decide | None = kopia_maint.reconcile
     hand_over: Decide = kopia_maint.hand_over
     withdraw: Decide = kopia_maint.withdraw
 
@@ -159,10 +160,10 @@ def never_deletes(current: State | None, *given: Any, **how: Any) -> Reconciliat
     return evolve(decision, desired=decision.desired or (current and kept(current, lambda _: False)))
 
 
-def marks_its_argument(current: State | None, *given: Any, **how: Any) -> Resolution:
+def marks_its_argument(current: State | None, request: SourceRequest, **how: Any) -> Resolution:
     if current is not None:
-        object.__setattr__(current, "secret_name", f"{current.secret_name}x")
-    return kopia_maint.resolve(current, *given, **how)
+        object.__setattr__(current, "owner", request.source.namespace)
+    return kopia_maint.resolve(current, request, **how)
 
 
 def remembers_the_first(seen: list[str]) -> Implementation:
@@ -214,7 +215,7 @@ def is_short(request: SourceRequest) -> bool:
 
 
 IMPLEMENTATIONS = {
-    "writes into its argument": Implementation("Pure", marks_its_argument),
+    "writes into its argument": Implementation("Pure", marks_its_argument, None),
     "takes @daily for no preference": asking("Pure", lambda it: evolve(it, schedule=None) if is_short(it) else it),
     "compares text": saying(
         "Pure",
@@ -272,6 +273,12 @@ IMPLEMENTATIONS = {
         "Quiet", lambda it, state: None if isinstance(it, Reconciliation) and state.orphaned else state
     ),
     "takes every request for news": Implementation("Persistence", takes_turns),
+    "answers for disabled sources that it agreed": saying(
+        "Neutrality", lambda it: evolve(it, verdict=Verdict.AGREED) if it.verdict is Verdict.DISABLED else it
+    ),
+    "makes a disabled source the owner": answering(
+        "Neutrality", lambda it, state: evolve(state, owner=asker(it, Verdict.DISABLED))
+    ),
     "overlooks enabled: false": asking("Neutrality", lambda it: evolve(it, enabled=True)),
     "rejects without a record": saying("Visible", lambda it: evolve(it, conflict=None)),
     "dates the record when it is reported": saying(
@@ -339,6 +346,7 @@ def wanted(state: State, challenger: SourceRef) -> str:
     return str(state.claims[challenger].schedule)
 
 
+QUESTIONS = itertools.count()
 POLICIES: dict[str, Policy] = {
     "has a memory": Remembers(),
     "has a memory that the next question undoes": Toggles(),
@@ -349,6 +357,7 @@ POLICIES: dict[str, Policy] = {
     "depends on the order of claims": made(lambda state, it: next(iter(state.claims)).namespace == it.namespace),
     "depends on the challenger's spelling": made(lambda state, it: not wanted(state, it).startswith("@")),
     "depends on the established spelling": made(lambda state, it: str(state.schedule) > "0 3"),
+    "fails at the tenth question": made(lambda *_: 1 // (next(QUESTIONS) - 9) == 2),
     "raises": made(lambda state, it: {"0 4 * * *": True}[wanted(state, it)]),
     "answers with a text": made(lambda *_: "no"),
     "is async": IsAsync(),  # type: ignore[dict-item]

@@ -118,10 +118,13 @@ def attempt(
     subject: Subject, state: CronJobState | None, step: Step, now: datetime, *, states: bool = True
 ) -> tuple[Transition, tuple[Law, str] | None]:
     """Take one step, and return it with the law that it breaks, if any; with *states*, its result is checked, too."""
+    untouched = state and disguised(state)
     try:
         transition = subject.take(state, step, now)
     except Raised as raised:  # there is no result, and so not the same one for the same arguments
         return Transition(state, step, now, state, raised=str(raised)), (PURE, _but("a result", raised))
+    if untouched != state:
+        return transition, (PURE, _but(f"the state before is left as it was, {told(untouched)}", told(state)))
     found = violated(subject, transition, states=states)
     for _ in range(_REPETITIONS if found else 0):
         again = violated(subject, transition, states=states)
@@ -229,8 +232,6 @@ def _pure(subject: Subject, t: Transition) -> str | None:
         second = other.take(equal, same, t.now)
         if second.result != t.result:
             return _but(expected, second)
-    if (before, step) != (t.before, t.step):
-        return _but(f"the arguments are left as they were, {told(before)}", told(t.before))
     if t.after is None:
         return None
     bare = t.after.unmarked
