@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -415,16 +414,3 @@ def test_bad_vectors_are_bad_input(tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["conformance", "--vectors", str(tmp_path), "--", "true"])
     assert result.exit_code == 2
     assert "x.json: must have area" in result.stderr
-
-
-def test_progress_is_shown_on_a_terminal_only(mine: str) -> None:
-    """On standard error; standard output has the result and nothing else."""
-    controller, terminal = pty.openpty()
-    command = [*COMMAND, "--vectors", mine, "--", *WRONG]
-    environment = {**os.environ, "TERM": "xterm"}
-    done = subprocess.run(command, stderr=terminal, stdout=subprocess.PIPE, text=True, env=environment, check=False)
-    os.close(terminal)
-    shown = os.read(controller, 10_000)
-    os.close(controller)
-    assert b"Asking" in shown
-    assert "Asking" not in done.stdout
