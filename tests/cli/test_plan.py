@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
 from kopia_maint import Claim, CronJobState, Schedule, state_from_manifest
 from kopia_maint.cli import _yaml
+from kopia_maint.testing.strategies import cron_jobs, replication_sources
 
 from ..helpers import NOW, REPOSITORY, replication_source, source
 from .command_line import (
@@ -388,6 +391,19 @@ def test_other_objects_are_none_of_our_business() -> None:
     foreign = {"kind": "CronJob", "metadata": {"name": "backup"}, "spec": 1}
     answer = planned(other, restic, twice, foreign, {"kind": "CronJob"}, {"kind": 5}, options=("--allow-empty",))
     assert answer == {"repositories": [], "errors": [], "notes": []}
+
+
+@given(
+    objects=st.lists(cron_jobs() | replication_sources(), max_size=4), output=st.sampled_from(["json", "yaml", "table"])
+)
+@example(objects=[{**cron_job(), "apiVersion": None}, wants("0 2 * * *")], output="yaml")
+@example(objects=[replication_source(maintenanceCronJob={"enabled": False})], output="yaml")
+@settings(max_examples=50, deadline=None)
+def test_no_object_is_anybody_elses_fault(objects: list[Any], output: str) -> None:
+    """Ours, the fork's, edited and broken ones are planned or blamed: there is no traceback, and no policy failed."""
+    result = invoke("-o", output, given=documents(*objects))
+    assert result.exit_code in (0, 1, 2)
+    assert "Error: " not in result.stderr
 
 
 # --- CronJobs ----------------------------------------------------------------

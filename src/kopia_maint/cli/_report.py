@@ -23,12 +23,12 @@ from .._manifest import (
     MAINTENANCE_LABEL,
     OWNER_KEY,
     hash_from,
-    manifest_from_state,
     request_from_manifest,
     source_named,
     state_from_manifest,
 )
 from .._model import CRON_JOB_PREFIX, Conflict, CronJobState, SourceRef
+from .._objects import merge_patch
 from .._plan import Plan, plan_manifests
 from .._policy import Policy
 from .._schedule import Schedule
@@ -252,11 +252,13 @@ def _planned(
     for cron_job, name in sorted(names.items(), key=lambda item: (item[1] is None, item[1] or "", item[0])):
         decision, write = plan.decisions[cron_job], writes.get(cron_job)
         base = given.cron_jobs.get(cron_job, [template])[0]
-        manifest = write.body if write else None
-        if decision.current is not None:
-            manifest = manifest_from_state(decision.desired, base.value) if decision.desired else None
+        manifest: Mapping[str, Any] | None = None
         next_run: datetime | str = ""
         if decision.desired is not None:
+            manifest = write.body if write else {}
+            if decision.current is not None:
+                version = {"metadata": {"resourceVersion": _metadata(base.value).get("resourceVersion")}}
+                manifest = merge_patch(merge_patch(base.value, manifest), version)
             try:
                 next_run = _next_run(decision.desired.schedule, zone_of(base.value), now)
             except InvalidManifest as error:
