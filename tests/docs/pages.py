@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from doctest import Example as Doctest
 from pathlib import Path
+from shutil import rmtree
 
 from sybil import Sybil
 from sybil.parsers.myst import PythonCodeBlockParser
@@ -28,7 +29,8 @@ def python_of(page: Path) -> str:
 
 def main(folder: Path) -> None:
     """Write the Python of each page into a folder, for type checkers."""
-    folder.mkdir(parents=True, exist_ok=True)
+    rmtree(folder, ignore_errors=True)  # a page that is gone, too
+    folder.mkdir(parents=True)
     for page in PAGES:
         module = folder / f"{page.stem.replace('-', '_').lower()}.py"
         module.write_text(python_of(page) + _SETTINGS, "utf-8")
