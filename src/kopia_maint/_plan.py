@@ -294,7 +294,8 @@ class _Sources:
         secret_name = secret_named(replication_source)
         if secret_name is not None:
             self.secrets.setdefault(source, set()).add(secret_name)
-        if source in self.objects:
+        listed = request is not None or error is not None or source in self.requests or source in self.unreadable
+        if source in self.objects and listed:
             error = InvalidManifest(f"the source {source} is listed twice, with different content", source=source)
             self.errors.append(error)
             self.requests.pop(source, None)

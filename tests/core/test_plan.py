@@ -307,6 +307,8 @@ def test_different_sources_of_one_name_are_unreadable_for_the_secrets_of_both() 
     assert request_from_manifest(nothing) is None
     kept = planned(cron_jobs, [nothing, asks("team-z/z", repository="other-secret")]).decisions.values()
     assert all(decision.desired is not None for decision in kept)
+    restic = [{**replication_source("team-z/z"), "spec": {"restic": {"n": n}}} for n in range(2)]
+    assert (planned([], restic).standings, planned([], restic).errors) == ({}, ())
     for third in (asks("team-z/z", "0 4 * *"), {**replication_source("team-z/z"), "spec": {"restic": {}}}):
         for order in ([third, asks("team-z/z")], [asks("team-z/z"), third]):
             assert reasons(planned([], order)) == {"team-z/z": "Unreadable"}

@@ -161,16 +161,17 @@ func (p *Plan) readSources(c Cluster) listedSources {
 			continue
 		}
 		known := first[source]
-		if known != nil {
-			if same(known, object) {
-				continue
-			}
+		if known != nil && same(known, object) {
+			continue
+		}
+		isListed := request != nil || refused != nil || requests[source] != nil || p.Unreadable[source] != nil
+		if known == nil {
+			order, first[source] = append(order, source), object
+		} else if isListed {
 			refused = refuse(InvalidManifest, "the source %s is listed twice, with different content", source)
 			refused.Source, refused.SecretName = source, secretOf(object)
 			found.secrets[source] = append(found.secrets[source], secretOf(known))
 			delete(requests, source)
-		} else {
-			order, first[source] = append(order, source), object
 		}
 		switch {
 		case refused != nil:
