@@ -17,7 +17,7 @@ import pytest
 import kopia_maint
 
 PACKAGE = Path(kopia_maint.__file__).parent
-TESTS = Path(__file__).parent
+TESTS = Path(__file__).parents[1]
 NAME = "my_operator._vendor.maintenance"
 OPTIONAL = ("cli", "conformance", "testing", "_hypothesis.py")
 
@@ -41,14 +41,15 @@ def vendored(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     for parent in (copy.parent, copy.parent.parent):
         parent.joinpath("__init__.py").touch()
     tests = tmp_path / "tests"
-    tests.mkdir()
-    names = ["__init__", "helpers", "test_rules", "test_manifest", "test_plan", "test_schedule"]
+    tests.joinpath("core").mkdir(parents=True)
+    areas = ("rules", "manifest", "plan", "schedule")
+    names = ["__init__", "helpers", "core/__init__", *(f"core/test_{area}" for area in areas)]
     if request.param == "without them":
         for part in OPTIONAL:
             path = copy / part
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     else:
-        names.append("test_model")
+        names.append("core/test_model")
     for name in names:
         text = TESTS.joinpath(f"{name}.py").read_text("utf-8")
         tests.joinpath(f"{name}.py").write_text(re.sub(r"\bkopia_maint\b", NAME, text), "utf-8")
