@@ -73,13 +73,13 @@ class Row:
     Attributes:
         what: What is measured.
         against: What it is compared with; nothing: *limit* is in seconds.
-        limit: What the ratio may be at most.
+        limit: What the ratio may be at most; None: nobody has asked for one.
         sides: Prepares both sides; without the second, the first stands for itself.
     """
 
     what: str
     against: str
-    limit: float
+    limit: float | None
     sides: Callable[[], tuple[Side, Side | None]]
 
     def __str__(self) -> str:
@@ -89,18 +89,23 @@ class Row:
         begin = process_time()
         while len(pairs) < ROUNDS[0] or len(pairs) < ROUNDS[1] and process_time() - begin < PATIENCE:
             pairs.append((ours(), theirs() if theirs else 1.0))
+        told = times if theirs else span
         ratio = median(mine / other for mine, other in pairs)
-        mine, other = (median(side) for side in zip(*pairs))
-        missed = " (missed)" if ratio > self.limit else ""
-        if theirs is None:
-            return f"| {self.what} | – | at most {span(self.limit)} | {span(mine)}{missed} | {span(mine)} | – |"
-        figures = f"at most {number(self.limit)}× | {number(ratio)}×{missed} | {span(mine)} | {span(other)}"
-        return f"| {self.what} | {self.against} | {figures} |"
+        missed = " (missed)" if self.limit is not None and ratio > self.limit else ""
+        limit = "–" if self.limit is None else told(self.limit)
+        mine, other = (span(median(side)) for side in zip(*pairs))
+        cells = (self.what, self.against or "–", limit, told(ratio) + missed, mine, other if theirs else "–")
+        return f"| {' | '.join(cells)} |"
+
+
+def times(ratio: float) -> str:
+    """Return how many times faster or slower something is."""
+    return f"{number(ratio)}×" if ratio >= 1 else f"{number(1 / ratio)}× faster"
 
 
 def number(value: float) -> str:
     """Return three digits of a number."""
-    return f"{value:.0f}" if value >= 100 else f"{value:.3g}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def span(seconds: float) -> str:
@@ -116,10 +121,10 @@ def timed(expression: str, **names: Any) -> Side:
     timer = Timer(
         expression, "gc.enable()", process_time, globals={**vars(kopia_maint), "gc": gc, "now": LATER, **names}
     )
-    times = 1
-    while timer.timeit(times) < LOOP:
-        times *= 2
-    return lambda: timer.timeit(times) / times
+    loops = 1
+    while timer.timeit(loops) < LOOP:
+        loops *= 2
+    return lambda: timer.timeit(loops) / loops
 
 
 def process(*arguments: str, given: str) -> Side:
@@ -355,8 +360,8 @@ SIZE = f"{len(json.dumps(cron_job(AGREED))) / 1000:.1f} KB"
 ROWS = (
     Row("`resolve`, asked again, beside one conflict", ALONE, 2, resolved(CONFLICT, A)),
     Row("`resolve`, rejected again", f"asked again, {ALONE}", 3, resolved(CONFLICT, B)),
-    Row("`resolve`, asked again", "Cedar, policies and state given with each call", 1 / 50, cedar),
-    Row("`resolve`, asked again", "Rego, state given with each call", 1 / 200, rego),
+    Row("`resolve`, asked again", "Cedar, policies and state given with each call", None, cedar),
+    Row("`resolve`, asked again", "Rego, state given with each call", None, rego),
     Row("CronJob read, one request decided, no patch", f"`json.loads` of that CronJob ({SIZE})", 4, manifests),
     Row("`Schedule.parse`, a text not seen before", "`croniter.expand`", 1 / 6, parsed),
     Row("`Schedule.parse`, a text seen before", "a look-up in a dict", 8, parsed_again),

@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 
+from ..conformance import generate
 from ..core import robfig
 from ..core.robfig import Request
 from ..core.schedule_cases import INSTANTS, disagreement, schedule
@@ -31,3 +32,9 @@ def test_fresh_schedules_are_read_as_robfig_cron_reads_them(program: Path) -> No
     asked = [Request(schedule(rng), INSTANTS[at % 8 :][:1]) for at in range(3000)]
     pairs = zip(asked, robfig.ask(program, asked))
     assert [fault for one, answer in pairs if (fault := disagreement(one.text, answer, one.after))] == []
+
+
+def test_the_identities_are_gos() -> None:
+    """The recorded hashes are what encoding/json leads to."""
+    recorded = generate.IDENTITIES.read_text("ascii").splitlines()
+    assert generate.record_identities().splitlines()[1:] == recorded[1:]

@@ -12,6 +12,8 @@ nox.needs_version = ">=2024.4"
 nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = False
 
+ROOT = Path(__file__).parents[1]
+
 OLDEST = (
     "attrs==24.1.0",
     "croniter==6.1.0",
@@ -39,6 +41,7 @@ print("next run", *state.schedule.next_runs(now, 1))
 @nox.session(python=["3.10", "3.11", "3.12", "3.13", "3.14"])
 def tests(session: nox.Session) -> None:
     """Pass the tests with the newest dependencies."""
+    session.chdir(ROOT)
     groups = ["tests", "operator"] if session.python in OPERATOR else ["tests"]
     session.install("--editable", ".[cli,testing]", *(part for group in groups for part in ("--group", group)))
     session.run("python", "-m", "pytest", *session.posargs)
@@ -47,6 +50,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python="3.10")
 def oldest(session: nox.Session) -> None:
     """Pass the tests with the oldest dependencies that are allowed."""
+    session.chdir(ROOT)
     session.install("--editable", ".[cli,testing]", "--group", "tests", *OLDEST)
     session.run("python", "-m", "pytest", *session.posargs)
 
@@ -54,6 +58,7 @@ def oldest(session: nox.Session) -> None:
 @nox.session
 def package(session: nox.Session) -> None:
     """Build what is published, look into it, and use it in an environment that has nothing else."""
+    session.chdir(ROOT)
     session.install("build", "twine")
     dist = Path("dist").absolute()
     shutil.rmtree(dist, ignore_errors=True)
