@@ -18,6 +18,7 @@ import kopia_maint
 
 PACKAGE = Path(kopia_maint.__file__).parent
 TESTS = Path(__file__).parents[1]
+CORE = ("rules", "manifest", "plan", "policy", "reconcile_all", "schedule")
 NAME = "my_operator._vendor.maintenance"
 OPTIONAL = ("cli", "conformance", "testing", "_hypothesis.py")
 
@@ -42,8 +43,7 @@ def vendored(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
         parent.joinpath("__init__.py").touch()
     tests = tmp_path / "tests"
     tests.joinpath("core").mkdir(parents=True)
-    areas = ("rules", "manifest", "plan", "schedule")
-    names = ["__init__", "helpers", "core/__init__", *(f"core/test_{area}" for area in areas)]
+    names = ["__init__", "helpers", "core/__init__", *(f"core/test_{name}" for name in CORE)]
     if request.param == "without them":
         for part in OPTIONAL:
             path = copy / part

@@ -105,7 +105,7 @@ def requests(**fixed: Any) -> st.SearchStrategy[SourceRequest]:
     Requests: enabled or not, with a preference or without.
 
     Args:
-        **fixed: Fields of :class:`SourceRequest`, each a value or a strategy, such as ``enabled=True``.
+        **fixed: Fields of :class:`~kopia_maint.SourceRequest`, each a value or a strategy, such as ``enabled=True``.
     """
     fields = {
         "source": sources(),
