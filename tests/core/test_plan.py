@@ -288,6 +288,15 @@ def test_equal_objects_of_one_name_count_once() -> None:
     assert len(planned([], [typo, copy.deepcopy(typo)]).errors) == 1
 
 
+def test_objects_that_are_too_deep_to_compare_differ() -> None:
+    """Nobody can say that they are the same."""
+    deep: dict[str, Any] = {}
+    for _ in range(100_000):
+        deep = {"a": deep}
+    plan = planned([{**stored(A), "status": deep}, {**stored(A), "status": deep}], [])
+    assert list(plan.withheld) == [NAME]
+
+
 def test_different_cron_jobs_of_one_name_are_withheld() -> None:
     """Which of them would it be?"""
     plan = planned([stored(A), stored(A, B)], [asks("team-a/source-a")])

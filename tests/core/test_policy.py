@@ -7,12 +7,12 @@ from datetime import timedelta
 import pytest
 
 from kopia_maint import (
-    DEFAULT_SCHEDULE,
     Bounded,
     Consensus,
     Decision,
     FirstWins,
     Policy,
+    Schedule,
     Verdict,
     hand_over,
     reconcile,
@@ -70,7 +70,8 @@ def test_what_is_established_already_is_not_checked() -> None:
     state = resolve(None, ask("team-a/a", "* * * * *"), now=NOW).desired
     again = reconcile(state, [ask("team-a/a", "* * * * *")], now=LATER, policy=HOURLY)
     assert not again.changed
-    assert not HOURLY.allows(ask("team-a/a", "* * * * *").schedule or DEFAULT_SCHEDULE)
+    for text in ("* * * * *", "0 0 30 2 *"):
+        assert not HOURLY.allows(Schedule.parse(text))
 
 
 def test_under_consensus_the_first_is_alone_and_sources_that_come_together_must_agree() -> None:
