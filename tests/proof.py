@@ -15,8 +15,8 @@ from itertools import product
 from operator import eq
 from typing import Any
 
-import z3  # pyright: ignore[reportMissingImports]
-from z3 import And, Const, Consts, If, Implies, Not, Or, Store  # pyright: ignore[reportMissingImports]
+import z3  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
+from z3 import And, Const, Consts, If, Implies, Not, Or, Store  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
 
 from kopia_maint import Verdict
 from kopia_maint._resolver import RULES, Rule

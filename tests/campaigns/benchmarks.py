@@ -28,8 +28,8 @@ from time import perf_counter, process_time
 from timeit import Timer
 from typing import Any
 
-import cedarpy  # pyright: ignore[reportMissingImports]
-import regopy  # pyright: ignore[reportMissingImports]
+import cedarpy  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
+import regopy  # pyright: ignore[reportMissingImports, reportMissingTypeStubs]
 import yaml
 from attrs import frozen
 from croniter import croniter
@@ -45,12 +45,11 @@ from kopia_maint import (
     Schedule,
     SourceRequest,
     manifest_from_state,
-    reconcile,
     reconcile_all,
     request_from_manifest,
 )
 
-from ..helpers import LATER, NOW, ask
+from ..helpers import LATER, NOW, ask, state_of
 
 TEMPLATE = Path(__file__).parents[2] / "docs/examples/kopf-operator/cronjob.yaml"
 NAMESPACE = "volsync-system"
@@ -149,13 +148,6 @@ def imports(module: str) -> Side:
 # --- what is decided ---------------------------------------------------------------------------
 
 
-def state_of(*asked: SourceRequest, policy: Policy) -> CronJobState:
-    """Return the state of a repository whose sources asked."""
-    state = reconcile(None, asked, now=NOW, policy=policy).desired
-    assert state is not None
-    return state
-
-
 def sources(count: int, per_repository: int) -> Iterator[dict[str, Any]]:
     """Yield a cluster's ReplicationSources: of ten, six agree, two have no preference, two ask for something else."""
     wishes = ("0 2 * * *",) * 6 + (None, None, "0 4 * * *", "30 5 * * *")
@@ -222,7 +214,7 @@ def unseen(count: int) -> list[str]:
 # --- rows --------------------------------------------------------------------------------------
 
 A, B, C = ask("team-a/source-a", "0 2 * * *"), ask("team-b/source-b", "0 4 * * *"), ask("team-c/source-c", "0 2 * * *")
-AGREED, CONFLICT = state_of(A, C, policy=FirstWins()), state_of(A, B, C, policy=FirstWins())
+AGREED, CONFLICT = state_of(A, C), state_of(A, B, C)
 RESOLVE = "resolve(state, request, now=now)"
 
 

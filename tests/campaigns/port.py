@@ -52,17 +52,19 @@ BOUNDED: dict[str, Any] = {"name": "bounded", "policy": "first-wins"}
 POLICIES: list[Any] = [*["first-wins"] * 3, "consensus", {**BOUNDED, "shortest": "1h"}]
 POLICIES.append({"name": "bounded", "policy": "consensus", "shortest": "10m", "longest": "744h"})
 BROKEN_POLICIES: list[Any] = ["last-wins", "", None, 5, [], {}, {"name": "bounded"}, BOUNDED]
-BROKEN_POLICIES += [{**BOUNDED, "longest": longest} for longest in ("1d", "", "-1h", "99999h", "0s", "1.5h", 5)]
-BROKEN_POLICIES += [{**BOUNDED, key: "bounded", "shortest": "2h", "longest": "1h"} for key in ("name", "policy")]
+BROKEN_POLICIES.extend({**BOUNDED, "longest": longest} for longest in ("1d", "", "-1h", "99999h", "0s", "1.5h", 5))
+BROKEN_POLICIES.extend({**BOUNDED, key: "bounded", "shortest": "2h", "longest": "1h"} for key in ("name", "policy"))
 JUNK: list[Any] = [None, True, False, 0, 1, -1, 7, 31, 7.0, 1.5, 1e300, 10**30, "A" * 300]
-JUNK += [[], {}, [None], [[]], ["x"], {"a": 1}, {"": {}}, {"name": "x"}]
-JUNK += choices(f"""| |x|Team_A|a/b|${{X}}|é|-|a.b|true|null|List|CronJob|ReplicationSource|v1|batch/v1|batch/v1beta1
-..|..x|{GROUP}/v1alpha1|{GROUP}/v2|rejected|first-wins|2024-01-15T10:30:00Z|0 2 * * *""")
+JUNK.extend(([], {}, [None], [[]], ["x"], {"a": 1}, {"": {}}, {"name": "x"}))
+JUNK.extend(
+    choices(f"""| |x|Team_A|a/b|${{X}}|é|-|a.b|true|null|List|CronJob|ReplicationSource|v1|batch/v1
+batch/v1beta1|..|..x|{GROUP}/v1alpha1|{GROUP}/v2|rejected|first-wins|2024-01-15T10:30:00Z|0 2 * * *""")
+)
 KEYS = "resource_version api_version items kind object policy metadata x deletionTimestamp claims".split()
 TEARS = """" { } [ ] , : 0 - e9 .5 NaN Infinity 1e999 \\ \\u0041 \\ud800 \\x \u2028 a \0 \ufeff null é \ud800""".split(
     " "
 )
-TEARS += ["", " ", "\n", '{"version":1}', "[" * 120 + "]" * 120, "7" * 5000]
+TEARS.extend(("", " ", "\n", '{"version":1}', "[" * 120 + "]" * 120, "7" * 5000))
 
 
 class Cluster:

@@ -55,17 +55,8 @@ def stored(*requests: Any, **metadata: Any) -> dict[str, Any]:
 
 def planned(cron_jobs: Any = (), sources: Any = (), *, complete: bool = True, **arguments: Any) -> Plan:
     """Return the plan for these objects."""
-    return plan_manifests(
-        **{
-            "cron_jobs": cron_jobs,
-            "replication_sources": sources,
-            "template": lambda repository, state: JOB,
-            "operator_namespace": NAMESPACE,
-            "complete": complete,
-            "now": LATER,
-            **arguments,
-        }
-    )
+    given: dict[str, Any] = {"template": lambda repository, state: JOB, "operator_namespace": NAMESPACE, "now": LATER}
+    return plan_manifests(cron_jobs=cron_jobs, replication_sources=sources, complete=complete, **{**given, **arguments})
 
 
 def reasons(plan: Plan) -> dict[str, str]:

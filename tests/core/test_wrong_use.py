@@ -38,12 +38,11 @@ from kopia_maint import (
     write_for,
 )
 
-from ..helpers import NOW, REPOSITORY, ask, replication_source, source
+from ..helpers import NOW, REPOSITORY, ask, replication_source, source, state_of
 
 REQUEST = ask("team-a/source-a", "0 2 * * *")
 RESOLUTION = resolve(None, REQUEST, now=NOW)
-STATE = RESOLUTION.desired
-assert STATE is not None
+STATE = state_of(REQUEST)
 MANIFEST = manifest_from_state(STATE, {})
 PLAN: dict[str, Any] = {
     "cron_jobs": [],
