@@ -63,8 +63,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Pass on an answer, as it comes: it may be a watch, which ends when one of the two is killed."""
-        with suppress(OSError, HTTPException), self._asked(b"") as answer:
-            self._begin(answer.status)
+        with suppress(OSError, HTTPException), self._asked(b"", self.headers["Accept"]) as answer:
+            self._begin(answer.status, answer.headers["Content-Type"])
             while part := answer.read1(1 << 16):
                 self.wfile.write(part)
 
@@ -91,17 +91,17 @@ class _Handler(BaseHTTPRequestHandler):
     do_PATCH = do_PUT = do_DELETE = do_POST  # noqa: N815
 
     @contextmanager
-    def _asked(self, body: bytes) -> Generator[HTTPResponse]:
+    def _asked(self, body: bytes, kind: str = "application/json") -> Generator[HTTPResponse]:
         headers = {name: self.headers[name] for name in ("Authorization", "Content-Type") if name in self.headers}
-        headers["Accept"] = "application/json"  # whatever else a client can read
+        headers["Accept"] = kind
         with closing(HTTPSConnection(self.proxy.place, context=self.proxy.context)) as connection:
             connection.request(self.command, self.path, body, headers)
             with connection.getresponse() as answer:
                 yield answer
 
-    def _begin(self, status: int) -> None:
+    def _begin(self, status: int, kind: str = "application/json") -> None:
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", kind)
         self.end_headers()
 
     def log_request(self, code: object = "", size: object = "") -> None:
