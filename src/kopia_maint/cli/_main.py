@@ -26,8 +26,8 @@ from .._schedule import DEFAULT_SCHEDULE
 from ._advice import advise
 from ._explain import explain
 from ._lint import zone, zone_of
-from ._load import STANDARD_INPUT, Document, Place, Problem, documents
-from ._report import report_on
+from ._load import STANDARD_INPUT, Document, Problem, documents
+from ._report import NEW, report_on
 from ._show import SHOW, summary
 from ._text import printable
 
@@ -65,17 +65,17 @@ def _read_with(read: Callable[[str], Any]) -> Callable[[click.Context, click.Par
 
 def _template(path: str) -> Document:
     if not path:
-        return Document(Place("new CronJob"), {})
+        return NEW
     found = list(documents([path]))
-    for it in found:
-        if isinstance(it, Problem):
-            raise InvalidManifest(str(it))
-        # What would be wrong with every new CronJob is said once, and before anything else.
-        manifest_from_state(CronJobState("0" * 16, DEFAULT_SCHEDULE, None, {}), it.value)
-        zone_of(it.value)
-    if len(found) != 1 or isinstance(found[0], Problem):
+    if len(found) != 1:
         raise InvalidManifest(f"{path} must hold one CronJob, not {len(found)}")
-    return found[0]
+    template = found[0]
+    if isinstance(template, Problem):
+        raise InvalidManifest(str(template))
+    # What would be wrong with every new CronJob is said once, and before anything else.
+    manifest_from_state(CronJobState("0" * 16, DEFAULT_SCHEDULE, None, {}), template.value)
+    zone_of(template.value)
+    return template
 
 
 def _policy(name: str) -> Policy:
@@ -89,8 +89,6 @@ def _policy(name: str) -> Policy:
         policy: Policy = resolve_name(name)
     except Exception as error:  # whatever a module raises that is run here
         raise InvalidValue(f"{shown(name)} cannot be had: {type(error).__name__}: {error}") from None
-    finally:
-        sys.path.pop()
     check_policy(policy)
     return policy
 

@@ -6,7 +6,7 @@ places, and the plan's errors and conflicts find theirs again.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, tzinfo
 from functools import lru_cache
 from itertools import chain
@@ -36,6 +36,7 @@ from ._lint import Note, embeds_source, ignored, misspelt, zone_of
 from ._load import Document, Place, Problem
 from ._text import count, some
 
+NEW = Document(Place("new CronJob"), {})
 SUSPENDED, NEVER_FIRES = "suspended", "never fires"
 
 _AS_IT_IS = "; this CronJob stays as it is, and its repository, with all who use it, is left out of the plan"
@@ -99,13 +100,13 @@ def report_on(
         replication_sources=[it.value for it in chain.from_iterable(given.sources.values())],
         template=lambda *_: template.value,
         operator_namespace=operator_namespace,
-        complete=given.complete,
+        complete=not given.problems,
         now=now,
         policy=policy,
     )
     problems = [*given.problems, *(_located(error, given, plan) for error in plan.errors)]
     repositories = list(_planned(given, plan, template, now, problems))
-    return Report(plan, given.complete, repositories, problems, [*given.notes, *_linted(given, plan)])
+    return Report(plan, not given.problems, repositories, problems, [*given.notes, *_linted(given, plan)])
 
 
 @define
@@ -120,13 +121,11 @@ class _Input:
     notes: list[Note] = field(factory=list)
     elsewhere: list[str] = field(factory=list)
     maintained: list[str] = field(factory=list)
-    complete: bool = True
 
     def add(self, found: Document | Problem) -> None:
         """Take in one object, or what is there in the place of one that could not be read."""
         if isinstance(found, Problem):
             self.problems.append(found)
-            self.complete = False
             return
         kind = found.value.get("kind")
         if kind == "ReplicationSource":
@@ -143,10 +142,7 @@ class _Input:
             self.notes.append(Note("embedded", message, place=found.place.at("")))
 
     def _add_source(self, found: Document) -> None:
-        value, spec = found.value, found.value.get("spec")
-        known = value.get("apiVersion") in (None, f"{GROUP}/v1alpha1")
-        if known and isinstance(spec, dict) and spec.get("kopia") is None:
-            return
+        value = found.value
         nameless = not _metadata(value).get("namespace")
         if nameless and self.default_namespace:
             value = _in_namespace(value, self.default_namespace)
@@ -161,7 +157,6 @@ class _Input:
                 raise InvalidManifest(message, path="metadata.namespace")
         except KopiaMaintError as error:
             self.problems.append(Problem(found.place.at(error.path), error.message))
-            self.complete = False
 
     def _add_cron_job(self, found: Document) -> None:
         metadata = _metadata(found.value)
@@ -191,30 +186,27 @@ def _deletable(cron_job: dict[str, Any]) -> dict[str, Any]:
 
 def _located(error: KopiaMaintError, given: _Input, plan: Plan) -> Problem:
     """Say where an object is that the plan complains about, and what follows for those who use it."""
-    read: Callable[[Mapping[str, Any]], object]
     if error.source is not None:
-        documents, read = given.sources[error.source], request_from_manifest
-        message, consequence = f"{error.source}: {error.message}", ""
+        documents, message, consequence = given.sources[error.source], f"{error.source}: {error.message}", ""
     else:
         name = next((name for name, it in plan.withheld.items() if it is error), "")
-        documents, read = given.cron_jobs.get(name, []), state_from_manifest
-        message, consequence = error.message, _AS_IT_IS * bool(documents)
-    if not documents:
-        documents = [Document(Place("new CronJob"), {})]
-    faulty = [it for it in documents if _fails(read, it.value, error)]
+        documents, message, consequence = given.cron_jobs.get(name, [NEW]), error.message, _AS_IT_IS
+    faulty = [it for it in documents if _fault(it.value) == str(error)]
     if not faulty and documents[1:]:
         message += f", first in {documents[0].place}"
     if error.path == "spec.kopia.repository" and error.message == "is missing":
         message += " (a patch? give the rendered manifests)"
-    return Problem((*faulty, documents[-1])[0].place.at(error.path), message + consequence)
+    place = (*faulty, documents[-1])[0].place.at(error.path)
+    return Problem(place, message + consequence * (documents != [NEW]))
 
 
-def _fails(read: Callable[[Mapping[str, Any]], object], value: Mapping[str, Any], error: KopiaMaintError) -> bool:
+def _fault(value: Mapping[str, Any]) -> str:
     try:
-        read(value)
-    except KopiaMaintError as it:
-        return str(it) == str(error)
-    return False
+        request_from_manifest(value)
+        state_from_manifest(value)
+    except KopiaMaintError as error:
+        return str(error)
+    return ""
 
 
 def _linted(given: _Input, plan: Plan) -> Iterator[Note]:
