@@ -158,7 +158,7 @@ def as_table(report: Report, advice: Advice, quiet: bool) -> str:
         for note in advice.notes:
             told = f": {note.place}: {note.message}" if note.place else f": {note.message}"
             lines += _paragraph("note", printable(told), width, fg="yellow")
-            lines += _shell(note.command)
+            lines += [f"    {note.command}"] * bool(note.command)
     return "".join(f"{line}\n" for line in lines).replace(_NBSP, " ")
 
 
@@ -198,13 +198,7 @@ def _ways_out(report: Report, advice: Advice, width: int) -> Iterator[str]:
     if commands:
         more = f" ({len(commands) - 1} more with -o json)" * (len(commands) > 1)
         yield from _paragraph("  -", f" an administrator makes another namespace the owner, as in{more}:", width)
-        yield from _shell(commands[0])
-
-
-def _shell(command: str | None) -> Iterator[str]:
-    """Yield a command, broken where the shell allows it."""
-    if command:
-        yield "    " + command.replace(" --type", " \\\n      --type")
+        yield f"    {commands[0]}"
 
 
 def _paragraph(begin: str, text: str, width: int, **colours: Any) -> Iterator[str]:
