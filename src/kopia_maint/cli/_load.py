@@ -163,9 +163,7 @@ def _values(part: str, *, is_json: bool) -> Iterator[tuple[int, str, Any]]:
         try:
             while position < len(part):
                 value, end = json.JSONDecoder().raw_decode(part, position)
-                # Nobody looks up a line in what is that long, and a copy of it would be.
-                text = part[position:end] if end - position <= _MAX_LOOKED_UP else ""
-                yield line, text, value
+                yield line, part[position:end], value
                 end = _skip_space(part, end)
                 line, position = line + part.count("\n", position, end), end
             return

@@ -171,17 +171,14 @@ class _Reader:
             parent.key = _NO_KEY
         else:
             if type(value) is not str and value is not _MERGE:
-                self._note_odd_key(event, value)
+                if isinstance(value, (dict, list)):
+                    raise _fault("is not YAML: a key must not be a collection", event.start_mark)
+                self.odd = self.odd or _fault(f"the key {value!r} is not a string: quote it", event.start_mark)
             if value in parent.value:
                 raise _fault(f"the key {shown(value)} is there twice", event.start_mark)
             parent.key = value
             if self.lines is not None:
                 self.lines[parent.member()] = event.start_mark.line
-
-    def _note_odd_key(self, event: Any, key: Any) -> None:
-        if isinstance(key, (dict, list)):
-            raise _fault("is not YAML: a key must not be a collection", event.start_mark)
-        self.odd = self.odd or _fault(f"the key {key!r} is not a string: quote it", event.start_mark)
 
 
 _TAKE: dict[type, Any] = {
