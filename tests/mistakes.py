@@ -1,209 +1,375 @@
-"""Which plausible mistakes must a test find? Wrong resolvers, each with one step of the reference model wrong."""
+"""
+Which mistakes must the kit and the vectors find? Implementations and policies, each wrong in one plausible way.
+
+An implementation here is the library with one change: to what is asked, to the policy
+that is asked, or to what is answered.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import itertools
+import time
+from collections.abc import Callable, Collection
+from datetime import timedelta
+from typing import Any
 
-from .reference import DEFAULT, Policy, Reference, Request, Source, State
+from attrs import evolve, frozen
+
+import kopia_maint
+from kopia_maint import (
+    DEFAULT_SCHEDULE,
+    CronJobState,
+    Decision,
+    Policy,
+    Reconciliation,
+    Resolution,
+    Schedule,
+    SourceRef,
+    SourceRequest,
+    Verdict,
+)
+
+State = CronJobState
+Decide = Callable[..., Any]
+RIGHT: tuple[Decide, ...] = (kopia_maint.resolve, kopia_maint.reconcile, kopia_maint.hand_over, kopia_maint.withdraw)
+MINUTE = timedelta(minutes=1)
 
 
-class ForkTakesTheLabel(Reference):
-    """The fork: a tenant that was rejected becomes the owner all the same."""
+@frozen
+class Implementation:
+    """Four functions, and the name of the law that their shortest history breaks."""
 
-    def decide(self, state: State, request: Request, news: bool, policy: Policy) -> tuple[str, State]:
-        verdict, after = super().decide(state, request, news, policy)
-        return verdict, {**after, "owner": request["source"][0]} if verdict == "rejected" else after
-
-
-class LastWriterOwns(Reference):
-    """A tenant that agrees becomes the owner."""
-
-    def decide(self, state: State, request: Request, news: bool, policy: Policy) -> tuple[str, State]:
-        verdict, after = super().decide(state, request, news, policy)
-        return verdict, {**after, "owner": request["source"][0]} if verdict == "agreed" else after
+    law: str
+    resolve: Decide = kopia_maint.resolve
+    reconcile: Decide | None = kopia_maint.reconcile
+    hand_over: Decide = kopia_maint.hand_over
+    withdraw: Decide = kopia_maint.withdraw
 
 
-class RemembersTheFirst(Reference):
-    """A memory of its own: the first namespace that it ever saw is the owner, restart or not."""
+def made(permits: Callable[[State, SourceRef], Any], name: Any = "made") -> Any:
+    """Return a policy made from one function."""
+    return type("Made", (), {"name": name, "permits": lambda _, state, challenger: permits(state, challenger)})()
 
+
+def asking(law: str, change: Callable[[SourceRequest], SourceRequest]) -> Implementation:
+    """Change every request before it is decided."""
+    return Implementation(
+        law,
+        lambda current, request, **how: kopia_maint.resolve(current, change(request), **how),
+        lambda current, requests, **how: kopia_maint.reconcile(current, map(change, requests), **how),
+    )
+
+
+def under(law: str, other: Callable[[Policy, State | None, Any], Policy]) -> Implementation:
+    """Ask another policy, chosen by the state and the time."""
+
+    def changed(decide: Decide) -> Decide:
+        return lambda current, *given, policy, now=None, **how: decide(
+            current, *given, policy=other(policy, current, now), **({"now": now} if now else {}), **how
+        )
+
+    return Implementation(law, *map(changed, RIGHT[:3]))
+
+
+def answering(law: str, after: Callable[[Any, State], State | None]) -> Implementation:
+    """Change the desired state of every decision that has one."""
+
+    def changed(decide: Decide) -> Decide:
+        def decided(*given: Any, **how: Any) -> Any:
+            decision = decide(*given, **how)
+            return evolve(decision, desired=decision.desired and after(decision, decision.desired))
+
+        return decided
+
+    return Implementation(law, *map(changed, RIGHT))
+
+
+def saying(law: str, change: Callable[[Resolution], Resolution]) -> Implementation:
+    """Change what ``resolve`` says."""
+    return Implementation(law, lambda *given, **how: change(kopia_maint.resolve(*given, **how)))
+
+
+# --- mistakes --------------------------------------------------------------------
+
+
+def verdict_of(decision: Decision) -> Verdict | None:
+    return decision.verdict if isinstance(decision, Resolution) else None
+
+
+def marked(state: State, sources: Collection[SourceRef], policy: str) -> State:
+    """Return a state whose marked claims are these."""
+    claims = {it: evolve(claim, rejected=it in sources) for it, claim in state.claims.items()}
+    return evolve(state, claims=claims, policy=policy if any(claim.rejected for claim in claims.values()) else None)
+
+
+def kept(state: State, keep: Callable[[SourceRef], bool]) -> State:
+    """Return a state with some of its claims, and without marks."""
+    return evolve(state, claims={it: c for it, c in state.unmarked.claims.items() if keep(it)}, policy=None)
+
+
+def never_clears(decision: Decision, state: State) -> State:
+    before = decision.current.conflicts if decision.current else ()
+    still = {
+        it.source for it in before if it.source in state.claims and state.claims[it.source].schedule == it.schedule
+    }
+    return marked(state, still | {it.source for it in state.conflicts}, "first-wins")
+
+
+def rejects_the_owner(decision: Resolution) -> Resolution:
+    state, source = decision.desired, decision.request.source
+    if state is None or decision.verdict is not Verdict.SUPERSEDED:
+        return decision
+    state = marked(state, {source, *(it.source for it in state.conflicts)}, "first-wins")
+    return evolve(decision, desired=state, verdict=Verdict.REJECTED, conflict=state.conflict_of(source))
+
+
+def refreshes_times(current: State | None, request: SourceRequest, *, now: Any, policy: Policy) -> Resolution:
+    decision = kopia_maint.resolve(current, request, now=now, policy=policy)
+    if decision.desired is None or not request.enabled:
+        return decision
+    claim = evolve(decision.desired.claims[request.source], since=now)
+    return evolve(decision, desired=evolve(decision.desired, claims={**decision.desired.claims, request.source: claim}))
+
+
+def takes_turns(current: State | None, request: SourceRequest, *, now: Any, policy: Policy) -> Resolution:
+    claim = current.claims.get(request.source) if current else None
+    bare = current and kopia_maint.withdraw(current, request.source, policy=policy).desired
+    since = claim.since if claim and claim.schedule == request.schedule else now
+    return evolve(kopia_maint.resolve(bare, request, now=since, policy=policy), current=current)
+
+
+def records_one_by_one(current: State | None, requests: Any, *, now: Any, policy: Policy, unreadable: Any) -> Any:
+    state = current
+    for request in sorted(requests, key=lambda it: (it.created_at is None, it.created_at, it.source)):
+        state = kopia_maint.resolve(state, request, now=now, policy=policy).desired
+    return evolve(
+        kopia_maint.reconcile(state, requests, now=now, policy=policy, unreadable=unreadable), current=current
+    )
+
+
+def list_order(current: State | None, requests: Any, *, now: Any, **how: Any) -> Reconciliation:
+    listed = [evolve(request, created_at=now + number * MINUTE) for number, request in enumerate(requests)]
+    return kopia_maint.reconcile(current, listed, now=now, **how)
+
+
+def never_deletes(current: State | None, *given: Any, **how: Any) -> Reconciliation:
+    decision = kopia_maint.reconcile(current, *given, **how)
+    return evolve(decision, desired=decision.desired or (current and kept(current, lambda _: False)))
+
+
+def marks_its_argument(current: State | None, request: SourceRequest, **how: Any) -> Resolution:
+    if current is not None:
+        object.__setattr__(current, "owner", request.source.namespace)
+    return kopia_maint.resolve(current, request, **how)
+
+
+def remembers_the_first(seen: list[str]) -> Implementation:
+    def after(decision: Any, state: State) -> State:
+        if isinstance(decision, Resolution):
+            seen.append(decision.request.source.namespace)
+        return evolve(state, owner=seen[0]) if seen else state
+
+    return answering("Permitted", after)
+
+
+def earliest(current: State, namespace: str, *, policy: Policy) -> Decision:
+    decision = kopia_maint.hand_over(current, namespace, policy=policy)
+    own = [it for it, claim in current.claims.items() if it.namespace == namespace and claim.schedule]
+    if not own or not decision.changed or decision.desired is None:
+        return decision
+    first: Any = current.claims[min(own, key=current.latest)].schedule
+    return evolve(decision, desired=evolve(decision.desired, schedule=first))
+
+
+def hand_over_forgets(current: State, namespace: str, *, policy: Policy) -> Decision:
+    decision = kopia_maint.hand_over(current, namespace, policy=policy)
+    assert decision.desired is not None
+    if not decision.changed:
+        return decision
+    return evolve(decision, desired=kept(decision.desired, lambda it: it.namespace != namespace))
+
+
+def withdraws_the_namespace(current: State, source: SourceRef, *, policy: Policy) -> Decision:
+    gone = source.namespace if source in current.claims else None
+    return Decision(current=current, desired=kept(current, lambda it: it.namespace != gone) if gone else current)
+
+
+def withdraws_one_mark(current: State, source: SourceRef, *, policy: Policy) -> Decision:
+    desired = kopia_maint.withdraw(current, source, policy=policy).desired
+    assert desired is not None
+    return Decision(current=current, desired=marked(desired, {it.source for it in current.conflicts}, policy.name))
+
+
+def undoes_edits(decision: Any, state: State) -> State:
+    own = [claim.schedule for it, claim in state.claims.items() if it.namespace == state.owner and claim.schedule]
+    edited = verdict_of(decision) is Verdict.AGREED and len(own) == 1
+    return evolve(state, schedule=own[0]) if edited else state
+
+
+def asker(decision: Any, *verdicts: Verdict) -> str:
+    """Return the namespace of a request that got one of these verdicts, or else the owner."""
+    asked = verdict_of(decision) in verdicts
+    return str(decision.request.source.namespace if asked else decision.desired.owner)
+
+
+def is_short(request: SourceRequest) -> bool:
+    return request.schedule is not None and request.schedule.text.startswith("@")
+
+
+IMPLEMENTATIONS = {
+    "writes into its argument": Implementation("Pure", marks_its_argument, None),
+    "takes @daily for no preference": asking("Pure", lambda it: evolve(it, schedule=None) if is_short(it) else it),
+    "compares text": saying(
+        "Pure",
+        lambda it: (
+            evolve(it, verdict=Verdict.SUPERSEDED)
+            if it.verdict is Verdict.AGREED
+            and it.desired
+            and it.request.schedule
+            and it.request.schedule.text != it.desired.schedule.text
+            else it
+        ),
+    ),
+    "lets everybody win at odd seconds": under(
+        "First wins", lambda policy, _, now: made(lambda *_: True, policy.name) if now and now.second % 2 else policy
+    ),
+    "takes the default when the owner goes": answering(
+        "First wins", lambda _, state: evolve(state, schedule=DEFAULT_SCHEDULE) if state.orphaned else state
+    ),
+    "undoes an administrator's edit": answering("First wins", undoes_edits),
+    "never replaces a schedule": under("Permitted", lambda policy, *_: made(lambda *_: False, policy.name)),
+    "does not ask about the first schedule": under(
+        "Permitted", lambda policy, current, _: policy if current else made(lambda *_: True, policy.name)
+    ),
+    "hands over without asking": Implementation(
+        "Visible",
+        hand_over=lambda current, to, policy: kopia_maint.hand_over(
+            current, to, policy=made(lambda *_: True, policy.name)
+        ),
+    ),
+    "hands over to the earliest claim": Implementation("Permitted", hand_over=earliest),
+    "hands over the owner only": Implementation(
+        "Permitted",
+        hand_over=lambda current, to, policy: Decision(
+            current=current, desired=current if current.owner == to else evolve(current.unmarked, owner=to)
+        ),
+    ),
+    "records one claim after the other": Implementation("Permitted", reconcile=records_one_by_one),
+    "ignores when sources were created": asking("Permitted", lambda it: evolve(it, created_at=None)),
+    "has another default": answering(
+        "Permitted",
+        lambda it, state: (
+            state if it.current or state.preferences else evolve(state, schedule=Schedule.parse("0 3 * * *"))
+        ),
+    ),
+    "remembers the first owner": remembers_the_first([]),
+    "makes the next namespace the owner when the owner goes": answering(
+        "Permitted",
+        lambda _, state: evolve(state, owner=min(state.namespaces)) if state.orphaned and state.claims else state,
+    ),
+    "makes everybody the owner, as the fork does": answering(
+        "Quiet", lambda it, state: evolve(state, owner=asker(it, *set(Verdict) - {Verdict.DISABLED}))
+    ),
+    "makes everybody the owner that agrees": answering(
+        "Quiet", lambda it, state: evolve(state, owner=asker(it, Verdict.AGREED))
+    ),
+    "dates each request anew": Implementation("Quiet", refreshes_times),
+    "forgets what it rejects": answering(
+        "Visible", lambda _, state: kept(state, lambda it: not state.claims[it].rejected)
+    ),
+    "deletes with the owner": answering(
+        "Quiet", lambda it, state: None if isinstance(it, Reconciliation) and state.orphaned else state
+    ),
+    "takes every request for news": Implementation("Persistence", takes_turns),
+    "answers for disabled sources that it agreed": saying(
+        "Neutrality", lambda it: evolve(it, verdict=Verdict.AGREED) if it.verdict is Verdict.DISABLED else it
+    ),
+    "makes a disabled source the owner": answering(
+        "Neutrality", lambda it, state: evolve(state, owner=asker(it, Verdict.DISABLED))
+    ),
+    "overlooks enabled: false": asking("Neutrality", lambda it: evolve(it, enabled=True)),
+    "rejects without a record": saying("Visible", lambda it: evolve(it, conflict=None)),
+    "dates the record when it is reported": saying(
+        "Visible", lambda it: evolve(it, conflict=it.conflict and evolve(it.conflict, since=it.conflict.since + MINUTE))
+    ),
+    "establishes, and says that it agreed": saying(
+        "Visible", lambda it: evolve(it, verdict=Verdict.AGREED) if it.verdict is Verdict.ESTABLISHED else it
+    ),
+    "keeps a mark as long as the claim": answering("Visible", never_clears),
+    "marks no other claim when one is withdrawn": Implementation("Visible", withdraw=withdraws_one_mark),
+    "withdraws the namespace": Implementation("Visible", withdraw=withdraws_the_namespace),
+    "takes a superseded claim for a conflict": saying("Visible", rejects_the_owner),
+    "takes unreadable sources for gone": Implementation(
+        "Visible",
+        reconcile=lambda *given, now, policy, unreadable: kopia_maint.reconcile(*given, now=now, policy=policy),
+    ),
+    "takes no preference for the default": asking(
+        "Nothing lost", lambda it: evolve(it, schedule=it.schedule or DEFAULT_SCHEDULE)
+    ),
+    "dates claims a minute later": Implementation(
+        "Nothing lost", lambda *given, now, policy: kopia_maint.resolve(*given, now=now + MINUTE, policy=policy)
+    ),
+    "drops the claim that a hand-over establishes": Implementation("Nothing lost", hand_over=hand_over_forgets),
+    "lets the list's order decide": Implementation("Order-free", reconcile=list_order),
+    "never deletes": Implementation("Deleted exactly", reconcile=never_deletes),
+    "gives each namespace a CronJob": answering("Identity", lambda _, state: evolve(state, repository_hash="0" * 16)),
+    "does not write down the Secret": answering("Identity", lambda _, state: evolve(state, secret_name=None)),
+}
+
+
+# --- policies --------------------------------------------------------------------
+
+
+class Remembers:
+    """Permits the first namespace that it was ever asked about."""
+
+    name = "remembers"
     first: str | None = None
 
-    def begin(self, current: State | None, request: Request) -> State:
-        self.first = self.first or request["source"][0]
-        return {**super().begin(current, request), "owner": self.first}
+    def permits(self, state: State, challenger: SourceRef) -> bool:
+        self.first = self.first or challenger.namespace
+        return challenger.namespace == self.first
 
 
-class ComparesText(Reference):
-    """`@daily` conflicts with `0 0 * * *`."""
+class Toggles:
+    """Permits every second question."""
 
-    def agrees(self, state: State, wish: str | None) -> bool:
-        return wish in (None, state["schedule"])
+    name = "toggles"
+    asked = 0
 
-
-class NoPreferenceIsTheDefault(Reference):
-    """No preference is taken for a wish for 02:00."""
-
-    def wish(self, request: Request) -> str | None:
-        return super().wish(request) or DEFAULT
+    def permits(self, state: State, challenger: SourceRef) -> bool:
+        self.asked += 1
+        return self.asked % 2 == 0
 
 
-class CountsDisabled(Reference):
-    """`enabled: false` is overlooked."""
+class IsAsync:
+    """Nobody awaits its answer."""
 
-    def takes_part(self, request: Request) -> bool:
+    name = "is-async"
+
+    async def permits(self, state: State, challenger: SourceRef) -> bool:
         return True
 
 
-class FirstIsNotAsked(Reference):
-    """The first request gets its schedule, whatever the policy says."""
-
-    def permits(self, policy: Policy, state: State, challenger: Source) -> bool:
-        return state["claims"].keys() == {challenger} or super().permits(policy, state, challenger)
+def wanted(state: State, challenger: SourceRef) -> str:
+    return str(state.claims[challenger].schedule)
 
 
-class DefaultsToThree(Reference):
-    """Another default."""
-
-    def begin(self, current: State | None, request: Request) -> State:
-        state = super().begin(current, request)
-        return {**state, "schedule": "0 3 * * *"} if current is None else state
-
-
-class RefreshesTimes(Reference):
-    """Each submission is dated anew."""
-
-    def record(self, state: State, request: Request, now: str) -> tuple[State, bool]:
-        after, news = super().record(state, request, now)
-        claim = (self.wish(request), now, False)
-        return {**after, "claims": {**after["claims"], request["source"]: claim}}, news
-
-
-class TakesTurns(Reference):
-    """Two sources of one namespace that differ change the schedule at every reconcile."""
-
-    def is_news(self, state: State, request: Request) -> bool:
-        return True
-
-
-class StaleIsNews(Reference):
-    """A request that differs from the established schedule is news, whatever was asked before."""
-
-    def is_news(self, state: State, request: Request) -> bool:
-        return super().is_news(state, request) or not self.agrees(state, self.wish(request))
-
-
-class LosesClaims(Reference):
-    """What is rejected is not remembered."""
-
-    def resolve(self, current: State | None, request: Request, now: str, policy: Policy) -> tuple[str, State | None]:
-        verdict, after = super().resolve(current, request, now, policy)
-        return verdict, self.withdraw(after, request["source"], policy) if after and verdict == "rejected" else after
-
-
-class NeverClears(Reference):
-    """A conflict is marked until its source asks for something else."""
-
-    def is_rejected(self, state: State, source: Source, policy: Policy) -> bool:
-        return state["claims"][source][2] or super().is_rejected(state, source, policy)
-
-
-class RejectsSilently(Reference):
-    """There is a verdict, and no record."""
-
-    def is_rejected(self, state: State, source: Source, policy: Policy) -> bool:
-        return False
-
-
-class MarksSuperseded(Reference):
-    """What the owner's namespace asked for before is taken for a conflict with itself."""
-
-    def is_rejected(self, state: State, source: Source, policy: Policy) -> bool:
-        return state["owner"] is not None and not self.agrees(state, state["claims"][source][0])
-
-
-class SaysAgreed(Reference):
-    """Establishes, and says that it agreed."""
-
-    def resolve(self, current: State | None, request: Request, now: str, policy: Policy) -> tuple[str, State | None]:
-        verdict, after = super().resolve(current, request, now, policy)
-        return "agreed" if verdict in ("established", "superseded") else verdict, after
-
-
-class ForgetsTheOwner(Reference):
-    """Where the owner's last source is gone, the next namespace becomes the owner."""
-
-    def mark(self, state: State, policy: Policy) -> State:
-        namespaces = {namespace for namespace, _ in state["claims"]}
-        orphaned = namespaces and state["owner"] not in namespaces
-        return super().mark({**state, "owner": min(namespaces)} if orphaned else state, policy)
-
-
-class DropsTheSchedule(Reference):
-    """Where the owner's last source is gone, the default is back."""
-
-    def mark(self, state: State, policy: Policy) -> State:
-        orphaned = state["owner"] not in {namespace for namespace, _ in state["claims"]}
-        return super().mark({**state, "schedule": DEFAULT} if orphaned else state, policy)
-
-
-class DeletesWithTheOwner(Reference):
-    """The CronJob goes when its owner goes."""
-
-    def is_over(self, state: State | None, left: set[Source]) -> bool:
-        return state is not None and all(source[0] != state["owner"] for source in left)
-
-
-class UnreadableIsGone(Reference):
-    """A typo deletes a claim."""
-
-    def keeps(self, unreadable: Collection[Source]) -> set[Source]:
-        return set()
-
-
-class ListOrderDecides(Reference):
-    """The first of the list is the first."""
-
-    def in_order(self, requests: list[Request]) -> list[Request]:
-        return requests
-
-
-class IgnoresCreation(Reference):
-    """The oldest source has no precedence."""
-
-    def in_order(self, requests: list[Request]) -> list[Request]:
-        return sorted(requests, key=lambda request: request["source"])
-
-
-class HandOverForgets(Reference):
-    """The claims of the new owner are taken for settled, and dropped."""
-
-    def hand_over(self, current: State, namespace: str, policy: Policy) -> State:
-        after = super().hand_over(current, namespace, policy)
-        if after == current:
-            return current
-        return self.mark({**after, "claims": {s: c for s, c in after["claims"].items() if s[0] != namespace}}, policy)
-
-
-class HandsOverTheEarliest(Reference):
-    """Of the new owner's claims, the first counts."""
-
-    def chosen(self, claims: list[tuple[str, str, str]]) -> tuple[str, str, str]:
-        return min(claims)
-
-
-class HandsOverTheOwnerOnly(Reference):
-    """The new owner's wish does not count."""
-
-    def hand_over(self, current: State, namespace: str, policy: Policy) -> State:
-        return current if current["owner"] == namespace else self.mark({**current, "owner": namespace}, policy)
-
-
-class WithdrawsTheNamespace(Reference):
-    """All claims of the namespace go with one."""
-
-    def withdraw(self, current: State, source: Source, policy: Policy) -> State:
-        claims = {s: c for s, c in current["claims"].items() if s[0] != source[0]}
-        return self.mark({**current, "claims": claims}, policy) if source in current["claims"] else current
-
-
-WRONG_RESOLVERS: tuple[type[Reference], ...] = tuple(Reference.__subclasses__())
+QUESTIONS = itertools.count()
+POLICIES: dict[str, Policy] = {
+    "has a memory": Remembers(),
+    "has a memory that the next question undoes": Toggles(),
+    "reads the clock": made(lambda *_: time.time_ns() // 1_000_000 % 2 == 1),
+    "depends on the order of preferences": made(
+        lambda state, it: str(next(iter(state.preferences))) == wanted(state, it)
+    ),
+    "depends on the order of claims": made(lambda state, it: next(iter(state.claims)).namespace == it.namespace),
+    "depends on the challenger's spelling": made(lambda state, it: not wanted(state, it).startswith("@")),
+    "depends on the established spelling": made(lambda state, it: str(state.schedule) > "0 3"),
+    "fails at the tenth question": made(lambda *_: 1 // (next(QUESTIONS) - 9) == 2),
+    "raises": made(lambda state, it: {"0 4 * * *": True}[wanted(state, it)]),
+    "answers with a text": made(lambda *_: "no"),
+    "is async": IsAsync(),  # type: ignore[dict-item]
+    "has no name": made(lambda *_: True, None),
+    "has a name that no record can hold": made(lambda *_: True, "My Policy"),
+}

@@ -5,7 +5,7 @@ All data is plain, and nothing is changed in place. A schedule is its text; None
 ``(namespace, name)``. Times are RFC 3339 in UTC, ``2024-01-15T10:30:00Z``, and so sort as text. A claim is
 ``(schedule, since, rejected)``. A state is a dict with ``repository`` (the hash), ``secret``, ``schedule``, ``owner``,
 ``claims`` (by source) and ``policy``. A request has ``source``, ``repository``, ``secret``, ``schedule``, ``enabled``
-and ``created``. Every step is a method of its own, so that a mistake is a subclass that gets one step wrong.
+and ``created``.
 """
 
 from __future__ import annotations
@@ -143,179 +143,169 @@ def bounded(policy: Policy, shortest: timedelta | None, longest: timedelta | Non
 # --- decisions ---
 
 
-class Reference:
-    """The decisions, and the steps that they are made of."""
+def resolve(current: State | None, request: Request, now: str, policy: Policy) -> tuple[str, State | None]:
+    """Return the verdict and the desired state."""
+    if current is not None and current["repository"] != request["repository"]:
+        raise Refused("another repository")
+    if not request["enabled"]:
+        return "disabled", current and withdraw(current, request["source"], policy)
+    state = begin(current, request)
+    state, news = record(state, request, now)
+    verdict, state = decide(state, request, news, policy)
+    if verdict == "agreed" and current is None:
+        verdict = "established"
+    return verdict, mark(state, policy)
 
-    def resolve(self, current: State | None, request: Request, now: str, policy: Policy) -> tuple[str, State | None]:
-        """Return the verdict and the desired state."""
-        if current is not None and current["repository"] != request["repository"]:
-            raise Refused("another repository")
-        if not self.takes_part(request):
-            return "disabled", current and self.withdraw(current, request["source"], policy)
-        state = self.begin(current, request)
-        state, news = self.record(state, request, now)
-        verdict, state = self.decide(state, request, news, policy)
-        if verdict == "agreed" and current is None:
-            verdict = "established"
-        return verdict, self.mark(state, policy)
 
-    def begin(self, current: State | None, request: Request) -> State:
-        """Steps 1 and 2."""
-        blank = {"repository": request["repository"], "schedule": DEFAULT, "owner": None, "claims": {}, "policy": None}
-        state = current or blank
-        return {**state, "owner": state["owner"] or request["source"][0]}
+def begin(current: State | None, request: Request) -> State:
+    """Steps 1 and 2."""
+    blank = {"repository": request["repository"], "schedule": DEFAULT, "owner": None, "claims": {}, "policy": None}
+    state = current or blank
+    return {**state, "owner": state["owner"] or request["source"][0]}
 
-    def record(self, state: State, request: Request, now: str) -> tuple[State, bool]:
-        """Step 3; return whether the request is news, too."""
-        news = self.is_news(state, request)
-        claims = {**state["claims"], request["source"]: (self.wish(request), now, False)} if news else state["claims"]
-        return {**state, "claims": claims, "secret": request["secret"]}, news
 
-    def decide(self, state: State, request: Request, news: bool, policy: Policy) -> tuple[str, State]:
-        """Step 4: the table."""
-        if self.agrees(state, self.wish(request)):
-            return "agreed", state
-        if not self.permits(policy, state, request["source"]):
-            return "rejected", state
-        if not news:
-            return "superseded", state
-        return "established", {**state, "schedule": self.wish(request), "owner": request["source"][0]}
+def record(state: State, request: Request, now: str) -> tuple[State, bool]:
+    """Step 3; return whether the request is news, too."""
+    news = is_news(state, request)
+    claims = {**state["claims"], request["source"]: (request["schedule"], now, False)} if news else state["claims"]
+    return {**state, "claims": claims, "secret": request["secret"]}, news
 
-    def mark(self, state: State, policy: Policy) -> State:
-        """Mark the claims anew."""
-        rejected = {source for source in state["claims"] if self.is_rejected(state, source, policy)}
-        claims = {s: (wish, since, s in rejected) for s, (wish, since, _) in state["claims"].items()}
-        return {**state, "claims": claims, "policy": policy[0] if rejected else None}
 
-    def reconcile(
-        self,
-        current: State | None,
-        requests: Iterable[Request],
-        now: str,
-        policy: Policy,
-        *,
-        unreadable: Collection[Source] = (),
-        unheard: Collection[Source] | None = None,
-    ) -> tuple[dict[Source, str], State | None]:
-        """Return the verdicts and the desired state; ``unheard``: not None where there may be sources not listed."""
-        listed = list(requests)
-        sources = [request["source"] for request in listed] + list(unreadable)
-        repositories = {request["repository"] for request in listed} | ({current["repository"]} if current else set())
-        if len(set(sources)) < len(sources) or len(repositories) > 1:
-            raise Refused("a source twice, or two repositories")
-        verdicts = dict.fromkeys(sources, "disabled") | dict.fromkeys(unreadable, "unreadable")
-        enabled = self.in_order([request for request in listed if self.takes_part(request)])
-        left = {request["source"] for request in enabled} | self.keeps(unreadable) | set(unheard or ())
-        if self.is_over(current, left) and unheard is None:
-            return verdicts, None
-        state = current and {**current, "claims": {s: claim for s, claim in current["claims"].items() if s in left}}
-        news = []
-        for request in enabled:
-            state, is_news = self.record(self.begin(state, request), request, now)
-            news += [request] if is_news else []
-        if state is None:
-            return verdicts, None
-        for request in news:
-            _, state = self.decide(state, request, True, policy)
-        state = self.mark(state, policy)
-        for request in enabled:
-            wish, _, rejected = state["claims"][request["source"]]
-            superseded = "agreed" if self.agrees(state, wish) else "superseded"
-            verdicts[request["source"]] = "rejected" if rejected else superseded
-        return verdicts, state
+def decide(state: State, request: Request, news: bool, policy: Policy) -> tuple[str, State]:
+    """Step 4: the table."""
+    if agrees(state, request["schedule"]):
+        return "agreed", state
+    if not permits(policy, state, request["source"]):
+        return "rejected", state
+    if not news:
+        return "superseded", state
+    return "established", {**state, "schedule": request["schedule"], "owner": request["source"][0]}
 
-    def reconcile_all(
-        self,
-        states: Iterable[State],
-        requests: Iterable[Request],
-        now: str,
-        policy: Policy,
-        *,
-        unreadable: Mapping[Source, Collection[str]],
-        complete: bool,
-        withheld: Iterable[Source] = (),
-    ) -> dict[str, tuple[dict[Source, str], State | None]]:
-        """Return verdicts and desired state by the CronJob's name; unreadable sources come with their Secrets."""
-        stored: dict[str, State] = {}
-        asked: dict[str, list[Request]] = {}
-        listed = [*unreadable, *withheld]
-        for state in states:
-            if state["repository"] in stored:
-                raise Refused("a CronJob twice")
-            stored[state["repository"]] = state
-        for request in requests:
-            asked.setdefault(request["repository"], []).append(request)
-            listed.append(request["source"])
-        if len(set(listed)) < len(listed):
-            raise Refused("a source twice")
-        answers = {}
-        for repository in sorted({*stored, *asked}):
-            current = stored.get(repository)
-            claims: Collection[Source] = current["claims"] if current else ()
-            counted = [it for it in unreadable if it in claims or current and self.names(unreadable[it], current)]
-            unheard = None if complete else [source for source in claims if source not in listed]
-            requested = asked.get(repository, ())
-            decided = self.reconcile(current, requested, now, policy, unreadable=counted, unheard=unheard)
-            answers[f"kopia-maintenance-{repository}"] = decided
-        return answers
 
-    def hand_over(self, current: State, namespace: str, policy: Policy) -> State:
-        """Return the desired state."""
-        if current["owner"] == namespace:
-            return current
-        state: State = {**current, "owner": namespace}
-        may = []
-        for source, (wish, since, _) in state["claims"].items():
-            theirs = source[0] == namespace and wish is not None
-            if theirs and (self.agrees(state, wish) or self.permits(policy, state, source)):
-                may.append((since, source[1], wish))
-        return self.mark({**state, "schedule": self.chosen(may)[2]} if may else state, policy)
+def mark(state: State, policy: Policy) -> State:
+    """Mark the claims anew."""
+    rejected = {source for source in state["claims"] if is_rejected(state, source, policy)}
+    claims = {s: (wish, since, s in rejected) for s, (wish, since, _) in state["claims"].items()}
+    return {**state, "claims": claims, "policy": policy[0] if rejected else None}
 
-    def withdraw(self, current: State, source: Source, policy: Policy) -> State:
-        """Return the desired state."""
-        if source not in current["claims"]:
-            return current
-        return self.mark({**current, "claims": {s: c for s, c in current["claims"].items() if s != source}}, policy)
 
-    # What a plausible mistake would get wrong:
+def reconcile(
+    current: State | None,
+    requests: Iterable[Request],
+    now: str,
+    policy: Policy,
+    *,
+    unreadable: Collection[Source] = (),
+    unheard: Collection[Source] | None = None,
+) -> tuple[dict[Source, str], State | None]:
+    """Return the verdicts and the desired state; ``unheard``: not None where there may be sources not listed."""
+    listed = list(requests)
+    sources = [request["source"] for request in listed] + list(unreadable)
+    repositories = {request["repository"] for request in listed} | ({current["repository"]} if current else set())
+    if len(set(sources)) < len(sources) or len(repositories) > 1:
+        raise Refused("a source twice, or two repositories")
+    verdicts = dict.fromkeys(sources, "disabled") | dict.fromkeys(unreadable, "unreadable")
+    enabled = sorted(
+        (request for request in listed if request["enabled"]),
+        key=lambda request: (request["created"] is None, request["created"], request["source"]),
+    )
+    left = {request["source"] for request in enabled} | set(unreadable) | set(unheard or ())
+    if not left and unheard is None:
+        return verdicts, None
+    state = current and {**current, "claims": {s: claim for s, claim in current["claims"].items() if s in left}}
+    news = []
+    for request in enabled:
+        state, is_news = record(begin(state, request), request, now)
+        news += [request] if is_news else []
+    if state is None:
+        return verdicts, None
+    for request in news:
+        _, state = decide(state, request, True, policy)
+    state = mark(state, policy)
+    for request in enabled:
+        wish, _, rejected = state["claims"][request["source"]]
+        superseded = "agreed" if agrees(state, wish) else "superseded"
+        verdicts[request["source"]] = "rejected" if rejected else superseded
+    return verdicts, state
 
-    def takes_part(self, request: Request) -> bool:
-        return bool(request["enabled"])
 
-    def wish(self, request: Request) -> str | None:
-        wish: str | None = request["schedule"]
-        return wish
+def reconcile_all(
+    states: Iterable[State],
+    requests: Iterable[Request],
+    now: str,
+    policy: Policy,
+    *,
+    unreadable: Mapping[Source, Collection[str]],
+    complete: bool,
+    withheld: Iterable[Source] = (),
+) -> dict[str, tuple[dict[Source, str], State | None]]:
+    """Return verdicts and desired state by the CronJob's name; unreadable sources come with their Secrets."""
+    stored: dict[str, State] = {}
+    asked: dict[str, list[Request]] = {}
+    listed = [*unreadable, *withheld]
+    for state in states:
+        if state["repository"] in stored:
+            raise Refused("a CronJob twice")
+        stored[state["repository"]] = state
+    for request in requests:
+        asked.setdefault(request["repository"], []).append(request)
+        listed.append(request["source"])
+    if len(set(listed)) < len(listed):
+        raise Refused("a source twice")
+    answers = {}
+    for repository in sorted({*stored, *asked}):
+        current = stored.get(repository)
+        claims: Collection[Source] = current["claims"] if current else ()
+        counted = [it for it in unreadable if it in claims or current and names(unreadable[it], current)]
+        unheard = None if complete else [source for source in claims if source not in listed]
+        requested = asked.get(repository, ())
+        decided = reconcile(current, requested, now, policy, unreadable=counted, unheard=unheard)
+        answers[f"kopia-maintenance-{repository}"] = decided
+    return answers
 
-    def is_news(self, state: State, request: Request) -> bool:
-        claim = state["claims"].get(request["source"])
-        return claim is None or not same(claim[0], self.wish(request))
 
-    def agrees(self, state: State, wish: str | None) -> bool:
-        return wish is None or same(wish, state["schedule"])
+def hand_over(current: State, namespace: str, policy: Policy) -> State:
+    """Return the desired state."""
+    if current["owner"] == namespace:
+        return current
+    state: State = {**current, "owner": namespace}
+    may = []
+    for source, (wish, since, _) in state["claims"].items():
+        theirs = source[0] == namespace and wish is not None
+        if theirs and (agrees(state, wish) or permits(policy, state, source)):
+            may.append((since, source[1], wish))
+    return mark({**state, "schedule": max(may)[2]} if may else state, policy)
 
-    def permits(self, policy: Policy, state: State, challenger: Source) -> bool:
-        claims = {source: (wish, since, False) for source, (wish, since, _) in state["claims"].items()}
-        return policy[1]({**state, "claims": claims, "policy": None}, challenger)
 
-    def is_rejected(self, state: State, source: Source, policy: Policy) -> bool:
-        if state["owner"] is None or self.agrees(state, state["claims"][source][0]):
-            return False
-        return not self.permits(policy, state, source)
+def withdraw(current: State, source: Source, policy: Policy) -> State:
+    """Return the desired state."""
+    if source not in current["claims"]:
+        return current
+    return mark({**current, "claims": {s: c for s, c in current["claims"].items() if s != source}}, policy)
 
-    def in_order(self, requests: list[Request]) -> list[Request]:
-        return sorted(requests, key=lambda request: (request["created"] is None, request["created"], request["source"]))
 
-    def keeps(self, unreadable: Collection[Source]) -> set[Source]:
-        return set(unreadable)
+def is_news(state: State, request: Request) -> bool:
+    claim = state["claims"].get(request["source"])
+    return claim is None or not same(claim[0], request["schedule"])
 
-    def is_over(self, state: State | None, left: set[Source]) -> bool:
-        return not left
 
-    def names(self, secrets: Collection[str], state: State) -> bool:
-        return state["secret"] in secrets or bool(secrets) and state["secret"] is None
+def agrees(state: State, wish: str | None) -> bool:
+    return wish is None or same(wish, state["schedule"])
 
-    def chosen(self, claims: list[tuple[str, str, str]]) -> tuple[str, str, str]:
-        return max(claims)
+
+def permits(policy: Policy, state: State, challenger: Source) -> bool:
+    claims = {source: (wish, since, False) for source, (wish, since, _) in state["claims"].items()}
+    return policy[1]({**state, "claims": claims, "policy": None}, challenger)
+
+
+def is_rejected(state: State, source: Source, policy: Policy) -> bool:
+    if state["owner"] is None or agrees(state, state["claims"][source][0]):
+        return False
+    return not permits(policy, state, source)
+
+
+def names(secrets: Collection[str], state: State) -> bool:
+    return state["secret"] in secrets or bool(secrets) and state["secret"] is None
 
 
 def conflicts(state: State | None) -> dict[Source, tuple[str, str, str]]:

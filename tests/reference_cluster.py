@@ -12,7 +12,19 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .reference import DEFAULT, Policy, Reference, Refused, Request, Source, State, conflicts, never_fires, runs, same
+from .reference import (
+    DEFAULT,
+    Policy,
+    Refused,
+    Request,
+    Source,
+    State,
+    conflicts,
+    never_fires,
+    reconcile_all,
+    runs,
+    same,
+)
 
 LIMIT = 256 * 1024
 GROUP = "volsync.backube"
@@ -141,7 +153,6 @@ def read_source(manifest: Mapping[str, Any]) -> Request:
 
 
 def plan(
-    model: Reference,
     cron_jobs: Iterable[Mapping[str, Any]],
     sources: Iterable[Mapping[str, Any]],
     *,
@@ -179,7 +190,7 @@ def plan(
     held = {s: r for s, r in asked.items() if f"kopia-maintenance-{r['repository']}" in withheld}
     states = {name: state for name, state in states.items() if name not in withheld}
     asking = [request for source, request in asked.items() if source not in held]
-    decided = model.reconcile_all(
+    decided = reconcile_all(
         states.values(), asking, now, policy, unreadable=unreadable, complete=complete, withheld=held
     )
     after = {}

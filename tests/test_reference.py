@@ -34,7 +34,7 @@ from . import plain, reference
 from . import reference_cluster as cluster
 from .core.schedule_cases import plain_schedule
 from .helpers import NOW, REPOSITORY
-from .reference import Reference, conflicts, intervals, never_fires, same
+from .reference import conflicts, intervals, never_fires, same
 
 HOUR = timedelta(hours=1)
 POLICIES: tuple[Policy, ...] = (
@@ -55,7 +55,6 @@ TEXTS = (
 )
 CAST = tuple(SourceRef(f"team-{a}", f"source-{b}") for a in "ab" for b in "xyz")
 OTHERS = (REPOSITORY, Repository("other-secret"), Repository("third-secret"))
-MODEL = Reference()
 
 wishes = st.sampled_from([wish and Schedule.parse(wish) for wish in (None, *TEXTS)])
 clocks = st.sampled_from([0, 1, 3600, -60, 0.5]).map(lambda seconds: timedelta(seconds=seconds))
@@ -109,14 +108,14 @@ def take(kind: str, current: CronJobState | None, policy: Policy, now: datetime,
     if kind == "ask":
         request = draw(requests(st.sampled_from(CAST), REPOSITORY))
         decision = answer = resolve(current, request, now=now, policy=policy)
-        verdict, after = MODEL.resolve(before, plain.request(request), moment, rules)
+        verdict, after = reference.resolve(before, plain.request(request), moment, rules)
         assert answer.verdict == verdict
         assert (answer.conflict is not None) == (verdict == "rejected")
     elif kind == "list":
         listed, unreadable = draw(lists(REPOSITORY)), draw(st.lists(st.sampled_from(CAST), max_size=2, unique=True))
         listed = [it for it in listed if it.source not in unreadable]
         decision = reconciled = reconcile(current, listed, now=now, policy=policy, unreadable=unreadable)
-        verdicts, after = MODEL.reconcile(
+        verdicts, after = reference.reconcile(
             before, map(plain.request, listed), moment, rules, unreadable=[*map(plain.source, unreadable)]
         )
         assert {plain.source(it): verdict.value for it, verdict in reconciled.verdicts.items()} == verdicts
@@ -126,11 +125,11 @@ def take(kind: str, current: CronJobState | None, policy: Policy, now: datetime,
         return None
     elif kind == "hand over":
         namespace = draw(st.sampled_from(sorted({*current.namespaces, "team-c"})))
-        decision, after = hand_over(current, namespace, policy=policy), MODEL.hand_over(before, namespace, rules)
+        decision, after = hand_over(current, namespace, policy=policy), reference.hand_over(before, namespace, rules)
     elif kind == "withdraw":
         source = draw(st.sampled_from(CAST))
         decision = withdraw(current, source, policy=policy)
-        after = MODEL.withdraw(before, plain.source(source), rules)
+        after = reference.withdraw(before, plain.source(source), rules)
     elif kind == "edit the schedule":
         return evolve(current, schedule=draw(wishes.filter(bool)))
     else:
@@ -170,7 +169,7 @@ def test_whole_clusters_agree(data: st.DataObject) -> None:
         listed = [it for it in listed if it.source not in named]
         complete = data.draw(st.booleans())
         decisions = reconcile_all(states, listed, now=now, policy=policy, unreadable=named, complete=complete)
-        answers = MODEL.reconcile_all(
+        answers = reference.reconcile_all(
             map(plain.state, states),
             map(plain.request, listed),
             plain.time(now),

@@ -14,7 +14,7 @@ from kopia_maint import Action, plan_manifests
 
 from . import plain, reference_cluster
 from .helpers import NOW, replication_source
-from .reference import Reference, same
+from .reference import same
 from .reference_cluster import CLAIMS, CONFLICT, HASH, NAMESPACE, OWNER, SECRET
 from .test_reference import POLICIES, TEXTS
 
@@ -123,7 +123,7 @@ def observable(cron_job: Manifest | None) -> Any:
 @given(st.data())
 def test_plans_agree(data: st.DataObject) -> None:
     """Round after round, each on what the one before has written and somebody has edited."""
-    draw, model, now = data.draw, Reference(), NOW
+    draw, now = data.draw, NOW
     cron_jobs: list[Manifest] = []
     for _ in range(draw(st.integers(1, 4))):
         now += draw(st.sampled_from([0, 1, 3600])) * timedelta(seconds=1)
@@ -140,7 +140,7 @@ def test_plans_agree(data: st.DataObject) -> None:
             policy=policy,
         )
         answer = reference_cluster.plan(
-            model, cron_jobs, listed,
+            cron_jobs, listed,
             operator_namespace=OPERATOR, complete=complete, now=plain.time(now), policy=plain.policy(policy),
         )  # fmt: skip
         assert list(plan.withheld) == answer["withheld"]

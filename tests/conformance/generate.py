@@ -27,7 +27,6 @@ from kopia_maint._model import format_time
 from kopia_maint._objects import merge_patch
 
 from ..helpers import NOW, replication_source
-from ..reference import Reference
 from .model import answer
 
 VECTORS = Path(kopia_maint.__file__).parent / "conformance" / "vectors"
@@ -305,7 +304,7 @@ def _one(rng: Random, current: Json | None, common: Json) -> tuple[Json, Json | 
     if send["op"] in ("handOver", "withdraw"):
         del send["now"]
     current = merge_patch(current, edit) if edit else current
-    answered = answer(Reference(), {**send, "current": current})
+    answered = answer({**send, "current": current})
     after = answered["cronJob"]
     told = {key: value for key, value in answered.items() if key != "cronJob"}
     expect = {**told, "unchanged": current == after, "cronJob": _observable(after)}
@@ -324,7 +323,7 @@ def _plan(rng: Random, current: Json, common: Json) -> tuple[Json, Json]:
     send: Json = {"op": "plan", "replicationSources": listed, "operatorNamespace": "volsync-system"}
     send |= {"complete": rng.random() < 0.7, **common}
     current = merge_patch(current, edit)
-    answered = answer(Reference(), {**send, "cronJobs": list(current.values())})
+    answered = answer({**send, "cronJobs": list(current.values())})
     changed = {**current, **answered["cronJobs"]}
     after = {name: cron_job for name, cron_job in changed.items() if cron_job is not None}
     observed = {name: _observable(cron_job) for name, cron_job in answered["cronJobs"].items()}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from ..reference import Policy, Reference, Refused, bounded, consensus, first_wins, runs
+from .. import reference
+from ..reference import Policy, Refused, bounded, consensus, first_wins, runs
 from ..reference_cluster import plan, read, read_source, written
 
 Json = dict[str, Any]
@@ -13,7 +14,7 @@ Json = dict[str, Any]
 POLICIES: dict[str, Policy] = {"first-wins": ("first-wins", first_wins), "consensus": ("consensus", consensus)}
 
 
-def answer(model: Reference, asked: Json) -> Json:
+def answer(asked: Json) -> Json:
     """
     Answer a line about manifests of a sound shape.
 
@@ -23,12 +24,12 @@ def answer(model: Reference, asked: Json) -> Json:
     op, policy, now, current = asked["op"], _policy(asked["policy"]), asked.get("now", ""), asked.get("current")
     if op == "plan":
         arguments = {"operator_namespace": asked["operatorNamespace"], "complete": asked["complete"]}
-        planned = plan(model, asked["cronJobs"], asked["replicationSources"], now=now, policy=policy, **arguments)
+        planned = plan(asked["cronJobs"], asked["replicationSources"], now=now, policy=policy, **arguments)
         return {**planned, "standings": _named(planned["standings"])}
     state = current and read(current)
     told: Json = {}
     if op == "resolve":
-        told["verdict"], after = model.resolve(state, read_source(asked["request"]), now, policy)
+        told["verdict"], after = reference.resolve(state, read_source(asked["request"]), now, policy)
     elif op == "reconcile":
         requests, unreadable = [], []
         for manifest in asked["requests"]:
@@ -36,15 +37,15 @@ def answer(model: Reference, asked: Json) -> Json:
                 requests.append(read_source(manifest))
             except Refused:
                 unreadable.append((manifest["metadata"]["namespace"], manifest["metadata"]["name"]))
-        verdicts, after = model.reconcile(state, requests, now, policy, unreadable=unreadable)
+        verdicts, after = reference.reconcile(state, requests, now, policy, unreadable=unreadable)
         told["verdicts"] = _named(verdicts)
     elif op == "handOver":
         assert state is not None
-        after = model.hand_over(state, asked["namespace"], policy)
+        after = reference.hand_over(state, asked["namespace"], policy)
     else:
         assert state is not None
         namespace, _, name = asked["source"].partition("/")
-        after = model.withdraw(state, (namespace, name), policy)
+        after = reference.withdraw(state, (namespace, name), policy)
     if after is None:
         return {**told, "cronJob": None}
     name = f"kopia-maintenance-{after['repository']}"
