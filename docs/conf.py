@@ -85,8 +85,16 @@ def inline_diagrams(app: Sphinx, doctree: nodes.document) -> None:
             image.replace_self(nodes.raw("", Path(path).read_text("utf-8"), format="html"))
 
 
+def keep_together(app: Sphinx, doctree: nodes.document) -> None:
+    """Mark what is not to break inside: schedules, times and names."""
+    for literal in doctree.findall(nodes.literal):
+        if len(literal.astext()) <= 26:
+            literal["classes"].append("short")
+
+
 def setup(app: Sphinx) -> None:
     """Come before napoleon, and before images are copied."""
     app.connect("autodoc-process-docstring", without_types, priority=400)
     app.connect("autodoc-process-signature", plainly)
     app.connect("doctree-read", inline_diagrams, priority=400)
+    app.connect("doctree-read", keep_together)

@@ -195,16 +195,16 @@ def take_over() -> str:
         drawing.text(WIDTH - 1.0, y + 9, f"{changes} changes of schedule", "soft", anchor="end")
         drawing.says.append(f"{name}: {', '.join(schedules)}.")
 
-    steps(1, "the fork, 0.16.3 and 0.16.5", [fork for _, fork, *_ in seen])
-    steps(111, "kopia-maint", [ours for *_, ours, _ in seen])
-    drawing.text(1, 231, "asked by", "soft")
+    steps(5, "the fork, 0.16.3 and 0.16.5", [fork for _, fork, *_ in seen])
+    steps(115, "kopia-maint", [ours for *_, ours, _ in seen])
+    drawing.text(1, 235, "asked by", "soft")
     for number, ((namespace, _), *_) in enumerate(seen):
-        drawing.text(left + step * (number + 0.5), 231, namespace[-1], "soft", anchor="middle")
+        drawing.text(left + step * (number + 0.5), 235, namespace[-1], "soft", anchor="middle")
     wanted = {namespace: schedule for (namespace, schedule), *_ in seen}
     teams = "; ".join(f"{team[-1]}: {team}, wants {schedule}" for team, schedule in wanted.items())
-    drawing.text(1, 255, teams, "soft")
+    drawing.text(1, 259, teams, "soft")
     drawing.says.append(f"Asked by {', '.join(namespace[-1] for (namespace, _), *_ in seen)}. {teams}.")
-    return drawing.svg(263)
+    return drawing.svg(267)
 
 
 # --- which end of a conflict ----------------------------------------------------------
