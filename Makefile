@@ -9,7 +9,7 @@ PINS := .ci/constraints.txt
 INSTALL := $(BIN)/python -m pip install --quiet --constraint $(PINS) --build-constraint $(PINS)
 NOX := $(BIN)/nox --noxfile .ci/noxfile.py --envdir $(CURDIR)/.nox
 # The operator's frameworks, which some tests use, cannot be installed on Python 3.10.
-CHECKED = src $(shell $(BIN)/python -c 'import kopf' 2>/dev/null && echo tests)
+CHECKED = src $(shell $(BIN)/python -c 'import kopf' 2>/dev/null && echo tests build/pages)
 SERVER := tests/cluster/server
 ASSETS := $(or $(KUBEBUILDER_ASSETS),$(SERVER)/bin)
 GO_MODULES = $(filter-out $(SERVER)/,$(dir $(shell git ls-files '*go.mod')))
@@ -36,9 +36,9 @@ lint: $(VENV)/.dev
 	$(BIN)/ruff format --check
 
 types: $(VENV)/.dev
-	$(BIN)/python -m tests.docs.pages $(VENV)/pages # what the pages show, as modules
-	$(BIN)/mypy $(CHECKED) $(VENV)/pages
-	$(BIN)/pyright --pythonpath $(BIN)/python $(CHECKED) $(VENV)/pages
+	$(BIN)/python -m tests.docs.pages build/pages # what the pages show, as modules
+	$(BIN)/mypy $(CHECKED)
+	$(BIN)/pyright --pythonpath $(BIN)/python $(CHECKED)
 	$(INSTALL) --no-deps --upgrade --target $(VENV)/typed . # as users get it
 	PYTHONPATH=$(abspath $(VENV)/typed) $(BIN)/pyright --pythonpath $(BIN)/python --verifytypes kopia_maint --ignoreexternal
 
@@ -109,7 +109,7 @@ package: $(VENV)/.versions ## Build the wheel and the sdist into dist, and use t
 	$(NOX) --session package
 
 clean:
-	rm -rf $(VENV) $(SERVER)/bin .nox dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
+	rm -rf $(VENV) $(SERVER)/bin .nox build dist docs/_build .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis .coverage
 
 # --- set-up ----------------------------------------------------------------------------------------------------------
 
