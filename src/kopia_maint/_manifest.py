@@ -28,7 +28,7 @@ from ._model import (
     parse_time,
     utc_seconds,
 )
-from ._objects import Fields, an_object, attempt, is_kind, merge_patch, plain
+from ._objects import Fields, Manifest, attempt, merge_patch, plain
 from ._schedule import DEFAULT_SCHEDULE, Schedule
 
 GROUP = "volsync.backube"
@@ -92,10 +92,9 @@ def source_named(replication_source: Any) -> SourceRef | None:
     return attempt(lambda: _source(Fields(replication_source).mapping("metadata")))
 
 
-def is_source(manifest: Fields) -> bool:
+def is_source(manifest: Manifest) -> bool:
     """Return whether an object is a ReplicationSource, of whatever version; items of raw lists do not say so."""
-    group = (manifest.string("apiVersion") or GROUP).split("/")[0]
-    return group == GROUP and is_kind(manifest, "ReplicationSource")
+    return (manifest.api_version or GROUP).split("/")[0] == GROUP and manifest.is_a("ReplicationSource")
 
 
 def secret_named(replication_source: Any) -> str | None:
@@ -104,13 +103,12 @@ def secret_named(replication_source: Any) -> str | None:
 
 
 def _request(replication_source: Mapping[str, Any]) -> SourceRequest | None:
-    manifest = an_object(replication_source)
+    manifest = Manifest(replication_source)
     if not is_source(manifest):
         return None
-    api_version = manifest.string("apiVersion")
-    if api_version not in (None, _API_VERSION):
-        raise InvalidManifest(f"{shown(api_version)} is not known, only {_API_VERSION} is", path="apiVersion")
-    metadata = manifest.mapping("metadata")
+    if manifest.api_version not in (None, _API_VERSION):
+        raise InvalidManifest(f"{shown(manifest.api_version)} is not known, only {_API_VERSION} is", path="apiVersion")
+    metadata = manifest.metadata
     leaves = metadata.members.get("deletionTimestamp") is not None
     kopia = attempt(_kopia, manifest) if leaves else _kopia(manifest)
     if kopia is None or kopia.absent:
@@ -184,10 +182,11 @@ def state_from_manifest(cron_job: Mapping[str, Any]) -> CronJobState | None:
         KopiaMaintError: What cannot be understood and cannot be ignored: the CronJob
             should stay as it is until somebody has looked at it.
     """
-    found = _ours(an_object(cron_job))
+    manifest = Manifest(cron_job)
+    found = _ours(manifest)
     if found is None:
         return None
-    repository_hash, manifest, labels, annotations = found
+    repository_hash, labels, annotations = found
     owner = None
     for keys in (annotations, labels):
         if owner is None and keys.members.get(OWNER_KEY) not in (None, ""):
@@ -199,25 +198,23 @@ def state_from_manifest(cron_job: Mapping[str, Any]) -> CronJobState | None:
         return CronJobState(repository_hash, schedule, owner, claims, policy, secret_name)
 
 
-def _ours(manifest: Fields) -> tuple[str, Fields, Fields, Fields] | None:
-    """Return the hash of a maintenance CronJob, its fields, labels and annotations; None for any other object."""
-    if not is_kind(manifest, "CronJob"):
+def _ours(manifest: Manifest) -> tuple[str, Fields, Fields] | None:
+    """Return the hash of a maintenance CronJob, its labels and annotations; None for any other object."""
+    if not manifest.is_a("CronJob"):
         return None
-    metadata = manifest.mapping("metadata")
+    metadata = manifest.metadata
     name = metadata.required("name", variables=False)
     repository_hash = hash_from(name)
     if repository_hash is None:
         return None
-    if manifest.string("apiVersion", variables=False) not in (None, "batch/v1"):
-        raise InvalidManifest(
-            f"{shown(manifest.members['apiVersion'])} is not known, only batch/v1 is", path="apiVersion"
-        )
+    if manifest.api_version not in (None, "batch/v1"):
+        raise InvalidManifest(f"{shown(manifest.api_version)} is not known, only batch/v1 is", path="apiVersion")
     labels, annotations = metadata.mapping("labels"), metadata.mapping("annotations")
     label = labels.string(HASH_LABEL, variables=False)
     if label not in (None, repository_hash):
         message = f"{shown(label)} contradicts the CronJob's name, {name}"
         raise InvalidManifest(message, path=labels.path(HASH_LABEL))
-    return repository_hash, manifest, labels, annotations
+    return repository_hash, labels, annotations
 
 
 def hash_from(name: str) -> str | None:
@@ -261,13 +258,15 @@ def _parse_claims(text: str) -> tuple[Claims, str | None]:
     claims = {}
     for namespace, members in by_namespace.items():
         check_name(namespace, "namespace", "namespace")
-        with at(joined("claims", namespace)):
-            if not isinstance(members, dict):
-                raise InvalidManifest("is damaged: it must be an object")
-            for name, claim in members.items():
-                source = SourceRef(namespace, name)
-                with at(name):
-                    claims[source] = _parse_claim(claim)
+        if not isinstance(members, dict):
+            raise InvalidManifest("is damaged: it must be an object", path=f"claims.{namespace}")
+        for name, claim in members.items():
+            source = SourceRef(namespace, name)
+            try:  # there are many: a path is put together only where it is needed
+                claims[source] = _parse_claim(claim)
+            except KopiaMaintError as error:
+                error.path = joined(f"claims.{namespace}.{name}", error.path)
+                raise
     return Claims(claims), policy
 
 
@@ -352,12 +351,12 @@ def patch_from_state(state: CronJobState, manifest: Mapping[str, Any]) -> dict[s
         KopiaMaintError: The manifest cannot be read, and should stay as it is.
     """
     expect(state, CronJobState, "state")
-    fields = an_object(manifest)
-    named = fields.mapping("metadata").members.get("name") == state.cron_job_name
-    found = _ours(fields) if named else None
+    cron_job = Manifest(manifest)
+    named = cron_job.metadata.members.get("name") == state.cron_job_name
+    found = _ours(cron_job) if named else None
     if found is None:
         raise RepositoryMismatch(f"this is not the CronJob {state.cron_job_name}", path="metadata.name")
-    _, cron_job, labels, annotations = found
+    _, labels, annotations = found
     wanted_labels, wanted_annotations = _owned(state, labels.members)
     written = annotations.members.get(CLAIMS_ANNOTATION)
     if written not in (None, wanted_annotations[CLAIMS_ANNOTATION]) and _claims_from(annotations) == (
@@ -374,7 +373,7 @@ def patch_from_state(state: CronJobState, manifest: Mapping[str, Any]) -> dict[s
     patch: dict[str, Any] = {"metadata": metadata} if metadata else {}
     if _established(cron_job) != state.schedule:
         patch["spec"] = {"schedule": state.schedule.text}
-    version = cron_job.mapping("metadata").members.get("resourceVersion")
+    version = cron_job.metadata.members.get("resourceVersion")
     if patch and version is not None:
         patch.setdefault("metadata", metadata)["resourceVersion"] = version
     return patch or None

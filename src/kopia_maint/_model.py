@@ -288,17 +288,14 @@ class Claims(FrozenMapping[SourceRef, Claim]):
     The claims of one repository, checked, and what follows from them.
 
     Attributes:
+        namespaces: The namespaces that have a claim.
         rejected: The sources whose claims are marked.
     """
 
     def __init__(self, claims: Mapping[SourceRef, Claim] = FrozenMapping()) -> None:
         super().__init__(claims)
+        self.namespaces = frozenset([source.namespace for source in claims])
         self.rejected = frozenset([source for source, claim in claims.items() if claim.rejected])
-
-    @cached_property
-    def namespaces(self) -> frozenset[str]:
-        """The namespaces that have a claim."""
-        return frozenset(source.namespace for source in self)
 
     @cached_property
     def preferences(self) -> Mapping[Schedule, int]:

@@ -80,39 +80,46 @@ class Fields:
             raise
 
 
-def an_object(value: Any) -> Fields:
+class Manifest(Fields):
     """
-    Return the fields of one Kubernetes object, as the API server sends it.
+    The fields of one Kubernetes object, as the API server sends it.
+
+    Attributes:
+        kind: None where it is absent, as in the items of raw lists.
+        api_version: None where it is absent.
+        metadata: Where its names are.
 
     Raises:
-        InvalidManifest: It is none; the message says what to pass instead.
+        InvalidManifest: It is no object; the message says what to pass instead.
     """
-    if not isinstance(value, Mapping):
-        hint = ": pass what client.ApiClient().sanitize_for_serialization() makes of it" * hasattr(value, "to_dict")
-        raise InvalidManifest(f"an object must be a mapping, not {shown(value)}{hint}")
-    fields = Fields(value)
-    kind, api_version = (fields.string(key, variables=False) for key in ("kind", "apiVersion"))
-    if "items" in value and (kind is None or kind.endswith("List")):
-        raise InvalidManifest("is a list of objects: pass each of its items")
-    if "object" in value and "metadata" not in value:
-        raise InvalidManifest("is a watch event: pass its object")
-    metadata = fields.mapping("metadata")
-    if not (_SNAKE_CASE.isdisjoint(value) and _SNAKE_CASE.isdisjoint(metadata.members)):
-        key = min(_SNAKE_CASE & {*value, *metadata.members})
-        raise InvalidManifest(f"has the key {key}: pass the object as the API server sends it, with camelCase keys")
-    if metadata.absent:
-        raise InvalidManifest("is missing: pass the whole object, not a part of it", path="metadata")
-    if "" in (kind, api_version):
-        raise InvalidManifest("must not be empty", path="kind" if kind == "" else "apiVersion")
-    return fields
 
+    __slots__ = ("api_version", "kind", "metadata")
 
-def is_kind(manifest: Fields, kind: str) -> bool:
-    """Return whether an object is of this kind, which items of raw lists do not say; refuse a client's own spelling."""
-    stated = manifest.string("kind", variables=False)
-    if stated not in (None, kind) and stated.lower() == kind.lower():
-        raise InvalidManifest(f"must be spelt {kind}: pass the object as the API server sends it", path="kind")
-    return stated in (None, kind)
+    def __init__(self, value: Any) -> None:
+        if not isinstance(value, Mapping):
+            hint = ": pass what client.ApiClient().sanitize_for_serialization() makes of it" * hasattr(value, "to_dict")
+            raise InvalidManifest(f"an object must be a mapping, not {shown(value)}{hint}")
+        super().__init__(value)
+        self.kind = self.string("kind", variables=False)
+        self.api_version = self.string("apiVersion", variables=False)
+        if "items" in value and (self.kind is None or self.kind.endswith("List")):
+            raise InvalidManifest("is a list of objects: pass each of its items")
+        if "object" in value and "metadata" not in value:
+            raise InvalidManifest("is a watch event: pass its object")
+        self.metadata = self.mapping("metadata")
+        if not (_SNAKE_CASE.isdisjoint(value) and _SNAKE_CASE.isdisjoint(self.metadata.members)):
+            key = min(_SNAKE_CASE & {*value, *self.metadata.members})
+            raise InvalidManifest(f"has the key {key}: pass the object as the API server sends it, with camelCase keys")
+        if self.metadata.absent:
+            raise InvalidManifest("is missing: pass the whole object, not a part of it", path="metadata")
+        if "" in (self.kind, self.api_version):
+            raise InvalidManifest("must not be empty", path="kind" if self.kind == "" else "apiVersion")
+
+    def is_a(self, kind: str) -> bool:
+        """Return whether the object is of this kind, as far as it says so; refuse a client's own spelling of it."""
+        if self.kind not in (None, kind) and self.kind.lower() == kind.lower():
+            raise InvalidManifest(f"must be spelt {kind}: pass the object as the API server sends it", path="kind")
+        return self.kind in (None, kind)
 
 
 def attempt(read: Callable[..., T], *args: Any) -> T | None:

@@ -30,12 +30,12 @@ from ._model import (
     is_a,
     utc_seconds,
 )
-from ._objects import Fields, attempt, plain
+from ._objects import Fields, Manifest, attempt, plain
 from ._policy import Policy, check_policy
 from ._resolver import FIRST_WINS, reconcile_listed
 
-Manifest = Mapping[str, Any]
-Template = Callable[[Repository, CronJobState], Manifest]
+Object = Mapping[str, Any]
+Template = Callable[[Repository, CronJobState], Object]
 
 _MESSAGE_LENGTH = 1024
 
@@ -88,8 +88,8 @@ class Plan:
 
 def plan_manifests(
     *,
-    cron_jobs: Iterable[Manifest],
-    replication_sources: Iterable[Manifest],
+    cron_jobs: Iterable[Object],
+    replication_sources: Iterable[Object],
     template: Template,
     operator_namespace: str,
     complete: bool,
@@ -136,7 +136,7 @@ def plan_manifests(
     writes, too_large = [], []
     for name, decision in list(decisions.items()):
         present = jobs.objects.get(name)
-        base: Manifest = {}
+        base: Object = {}
         if decision.action is Action.CREATE:
             assert decision.repository is not None and decision.desired is not None  # noqa: PT018 - a source asked
             base = template(decision.repository, decision.desired)
@@ -161,7 +161,7 @@ def plan_manifests(
 
 
 def write_for(
-    decision: Decision, cron_job: Manifest | None, template: Manifest, *, operator_namespace: str
+    decision: Decision, cron_job: Object | None, template: Object, *, operator_namespace: str
 ) -> Write | None:
     """
     Return the request that makes one CronJob what a decision desires.
@@ -198,7 +198,7 @@ def write_for(
     return _write(decision, cron_job, template, operator_namespace)
 
 
-def _write(decision: Decision, cron_job: Manifest | None, template: Manifest, namespace: str) -> Write | None:
+def _write(decision: Decision, cron_job: Object | None, template: Object, namespace: str) -> Write | None:
     """Say create, patch or delete; *cron_job* holds the current state."""
     desired = decision.desired
     if cron_job is None:
@@ -229,12 +229,12 @@ class _CronJobs:
     """The CronJobs of a cluster by name, collected object by object."""
 
     namespace: str
-    objects: dict[str, Manifest] = field(factory=dict)
+    objects: dict[str, Object] = field(factory=dict)
     states: dict[str, CronJobState] = field(factory=dict)
     withheld: dict[str, KopiaMaintError] = field(factory=dict)
     errors: list[KopiaMaintError] = field(factory=list)
 
-    def add(self, cron_job: Manifest) -> None:
+    def add(self, cron_job: Object) -> None:
         """Take in one object. One of our name in a namespace of a tenant is passed over, whatever it holds."""
         name, namespace = (attempt(_named, cron_job, key) or None for key in ("name", "namespace"))
         ours = name is not None and hash_from(name) is not None
@@ -264,14 +264,14 @@ class _CronJobs:
 class _Sources:
     """The sources of a cluster, collected object by object."""
 
-    objects: dict[SourceRef, Manifest] = field(factory=dict)
+    objects: dict[SourceRef, Object] = field(factory=dict)
     requests: dict[SourceRef, SourceRequest] = field(factory=dict)
     unreadable: dict[SourceRef, KopiaMaintError] = field(factory=dict)
     secrets: dict[SourceRef, set[str]] = field(factory=dict)
     unnamed: bool = False
     errors: list[KopiaMaintError] = field(factory=list)
 
-    def add(self, replication_source: Manifest) -> None:
+    def add(self, replication_source: Object) -> None:
         """Take in one object. Two of one name that differ make the source unreadable, for the Secrets of both."""
         request, error = None, None
         try:
@@ -283,7 +283,7 @@ class _Sources:
         elif error is not None:
             source = error.source
         else:
-            source = source_named(replication_source) if is_source(Fields(replication_source)) else None
+            source = source_named(replication_source) if is_source(Manifest(replication_source)) else None
         if source is not None and _same(self.objects.get(source), replication_source):
             return
         if error is not None:
@@ -335,7 +335,7 @@ def _standing(verdict: Verdict | None, reason: str, message: str, conflict: Conf
     return Standing(verdict=verdict, reason=reason, message=told, conflict=conflict)
 
 
-def _same(one: Manifest | None, other: Manifest) -> bool:
+def _same(one: Object | None, other: Object) -> bool:
     """Return whether two objects have the same content, whatever mappings they are made of."""
     if one is None or one is other:
         return one is other
@@ -349,7 +349,7 @@ def _named(manifest: Any, key: str) -> str | None:
     return Fields(manifest).mapping("metadata").string(key, variables=False) if isinstance(manifest, Mapping) else None
 
 
-def _iterated(objects: Iterable[Manifest], argument: str) -> Iterable[Manifest]:
+def _iterated(objects: Iterable[Object], argument: str) -> Iterable[Object]:
     if isinstance(objects, (str, bytes, Mapping)) or not isinstance(objects, Iterable):
         raise InvalidValue(f"{argument} must be a list of objects, not {given(objects)}: pass the items of a List")
     return objects
