@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from functools import cached_property, lru_cache
 from hashlib import sha256
 from json import dumps
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from attrs import Attribute, field, frozen
 
@@ -356,18 +356,14 @@ class CronJobState:
         return CRON_JOB_PREFIX + self.repository_hash
 
     @property
-    def _known(self) -> Claims:
-        return cast("Claims", self.claims)  # a plain mapping to those who use it: nobody may write into it
-
-    @property
     def rejected(self) -> frozenset[SourceRef]:
         """The sources whose claims are marked."""
-        return self._known.rejected
+        return self.claims.rejected  # type: ignore[attr-defined, no-any-return] # they are Claims, which nobody may write into
 
     @property
     def namespaces(self) -> frozenset[str]:
         """The namespaces that have a claim."""
-        return self._known.namespaces
+        return self.claims.namespaces  # type: ignore[attr-defined, no-any-return]
 
     @property
     def orphaned(self) -> bool:
@@ -377,14 +373,7 @@ class CronJobState:
     @property
     def preferences(self) -> Mapping[Schedule, int]:
         """Each wanted schedule, and how many claims want it. Claims without a preference do not count."""
-        return self._known.preferences
-
-    @cached_property
-    def dissenters(self) -> tuple[SourceRef, ...]:
-        """The sources whose claims ask for another schedule than the established one: what a policy is asked about."""
-        established = self.schedule
-        wanted = ((source, claim.schedule) for source, claim in self.claims.items())
-        return tuple(it for it, schedule in wanted if schedule is not None and schedule != established)
+        return self.claims.preferences  # type: ignore[attr-defined, no-any-return]
 
     @property
     def conflicts(self) -> tuple[Conflict, ...]:

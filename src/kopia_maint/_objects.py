@@ -11,8 +11,6 @@ MAX_DEPTH = 100
 """How deep an object from outside may nest: objects are compared, copied and written as a whole, which recurses."""
 
 _ABSENT: Mapping[str, Any] = {}
-_PLAIN = {Mapping: dict, str: str, int: int, bool: bool}
-"""The types that JSON has, which are recognized faster; a bool is not an int there."""
 _SNAKE_CASE = frozenset({"api_version", "resource_version", "creation_timestamp", "deletion_timestamp"})
 
 
@@ -40,21 +38,25 @@ class Fields:
     def get(self, key: str, kind: type, article: str) -> Any:
         """Return a member, None where it is absent or null, if it is of this type."""
         value = self.members.get(key)
-        if value is not None and not (type(value) is _PLAIN[kind] or (isinstance(value, kind) and kind is not int)):
+        if value is not None and (not isinstance(value, kind) or (kind is int and isinstance(value, bool))):
             raise InvalidManifest(f"must be {article}, not {shown(value)}", path=self.path(key))
         return value
 
     def mapping(self, key: str) -> "Fields":
         """Return a member that is a mapping."""
-        value = self.get(key, Mapping, "a mapping")
+        value = self.members.get(key)
+        if type(value) is not dict:
+            value = self.get(key, Mapping, "a mapping")
         return Fields(_ABSENT if value is None else value, self, key)
 
     def string(self, key: str, *, variables: bool = True) -> str | None:
         """Return a member that is a string; with *variables*, one that no tool has substituted is refused."""
-        value = self.get(key, str, "a string")
-        if value is None:
-            return None
-        value = str.__str__(value)  # of a loader's subclass, the characters only
+        value = self.members.get(key)
+        if type(value) is not str:
+            value = self.get(key, str, "a string")
+            if value is None:
+                return None
+            value = str.__str__(value)  # of a loader's subclass, the characters only
         if variables and "${" in value:
             raise InvalidManifest(
                 f"{shown(value)} holds a variable that was not substituted:"

@@ -36,7 +36,7 @@ from ._model import (
 )
 from ._objects import attempt
 from ._policy import FirstWins, Policy, check_policy, permitted
-from ._schedule import DEFAULT_SCHEDULE
+from ._schedule import DEFAULT_SCHEDULE, Schedule
 
 T = TypeVar("T")
 
@@ -354,13 +354,14 @@ def _settled(
     current: CronJobState | None, state: CronJobState, policy: Policy
 ) -> tuple[CronJobState, dict[SourceRef, Rule]]:
     """
-    Mark the claims of a state that has no marks: return it, and the row that applies to each dissenter.
+    Mark the claims of a state that has no marks: return it, and the row that applies to each that asks for another.
 
     Where the outcome is what *current* has, that is returned itself.
     """
-    rules = {}
+    rules, schedule = {}, state.schedule
     if state.owner is not None:
-        rules = {source: _rule(state, source, policy, news=False) for source in state.dissenters}
+        others = [it for it, claim in state.claims.items() if _another(claim.schedule, schedule)]
+        rules = {source: _rule(state, source, policy, news=False) for source in others}
     marked = frozenset(source for source, rule in rules.items() if rule.verdict is Verdict.REJECTED)
     name = policy.name if marked else None
     if current is not None and state is current.unmarked and (current.rejected, current.policy) == (marked, name):
@@ -373,9 +374,12 @@ def _settled(
 
 def _rule(state: CronJobState, source: SourceRef, policy: Policy, *, news: bool) -> Rule:
     """Look up which row applies to the recorded claim of *source*."""
-    wanted = state.claims[source].schedule
-    another = wanted is not None and wanted is not state.schedule and wanted != state.schedule
+    another = _another(state.claims[source].schedule, state.schedule)
     return _ROWS[another, permitted(policy, state, source) if another else None, news]
+
+
+def _another(wanted: Schedule | None, schedule: Schedule) -> bool:
+    return wanted is not None and wanted is not schedule and wanted != schedule
 
 
 def _established(state: CronJobState, source: SourceRef) -> CronJobState:

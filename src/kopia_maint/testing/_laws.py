@@ -101,6 +101,11 @@ class Violation:
         return f"{self.law}\n\nIt does not hold under {self.policy}:\n\n{steps}\n\n{self.fault}"
 
 
+def _dissenters(state: CronJobState) -> list[SourceRef]:
+    """Return the sources whose claims ask for another schedule than the established one."""
+    return [source for source, claim in state.claims.items() if claim.schedule not in (None, state.schedule)]
+
+
 def tell(subject: Subject, history: tuple[Step, ...]) -> Violation | None:
     """Play a history that begins with no CronJob, and return the first violation of a law, or None."""
     transitions: list[Transition] = []
@@ -235,7 +240,7 @@ def _pure(subject: Subject, t: Transition) -> str | None:
     if t.after is None:
         return None
     bare = t.after.unmarked
-    for source in bare.dissenters:  # asked an odd number of times, for a memory that every second question undoes
+    for source in _dissenters(bare):  # asked an odd number of times, for a memory that every second question undoes
         if len({bool(subject.permits(state, source)) for state in (bare, bare, disguised(bare))}) > 1:
             return f"Then: the policy is asked about {source}\n" + _but("the same answer each time", "True and False")
     return None
@@ -266,7 +271,7 @@ def _permitted(subject: Subject, t: Transition) -> str | None:
         state = evolve(state, owner=t.step.namespace)
         own = [it for it, claim in state.claims.items() if it.namespace == state.owner and claim.schedule and given]
         own.sort(key=state.latest, reverse=True)
-        news = [it for it in own if it not in state.dissenters or subject.permits(state, it)][:1]
+        news = [it for it in own if it not in _dissenters(state) or subject.permits(state, it)][:1]
     elif state.owner is None:
         state = evolve(state, owner=next(it for it in _requests(t.step) if it.enabled).source.namespace)
     for source in news:
@@ -319,7 +324,7 @@ def _visible(subject: Subject, t: Transition) -> str | None:
     marked = frozenset() if t.after is None else frozenset(conflict.source for conflict in t.after.conflicts)
     if t.after is not None and _marks(t):
         bare = t.after.unmarked
-        refused = frozenset(source for source in bare.dissenters if not subject.permits(bare, source))
+        refused = frozenset(source for source in _dissenters(bare) if not subject.permits(bare, source))
         if (marked, t.after.policy) != (refused, subject.name if refused else None):
             return _but(f"{', '.join(map(str, sorted(refused))) or 'nobody'} is rejected", told(t.after))
     requests = {request.source: request for request in _requests(t.step)}
