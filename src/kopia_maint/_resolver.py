@@ -79,6 +79,7 @@ _ROWS = {
     for news in ((True, False) if rule.news is None else (rule.news,))
 }
 _AGREED = _ROWS[False, None, False]
+_UNREADABLE = standing_of(Verdict.UNREADABLE, None, None)
 
 
 def resolve(
@@ -299,8 +300,10 @@ def _reconciled(
         state, news = _recorded(current and _kept(current, stay), enabled, now)
         state, _ = _applied(state, news, policy)
         desired, rules = _settled(current, state, policy)
+    standings = dict.fromkeys(unreadable, _UNREADABLE)
     conflict_of = desired.conflict_of if desired else lambda _: None
-    standings = {it: standing_of(Verdict.UNREADABLE, None, desired, conflict_of(it)) for it in unreadable}
+    for source in unreadable & (desired.rejected if desired else frozenset()):
+        standings[source] = standing_of(Verdict.UNREADABLE, None, desired, conflict_of(source))
     alike: dict[tuple[Verdict, str | None], Standing] = {}  # most sources stand as many others do
     for request in requests:
         source, wanted = request.source, request.schedule
