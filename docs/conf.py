@@ -10,6 +10,7 @@ from unittest.mock import patch
 import attrs  # noqa: F401 - before the patch
 from docutils import nodes
 from sphinx.application import Sphinx
+from sphinx.pycode import ModuleAnalyzer
 
 with patch("functools.cached_property", property):  # of a cached one attrs would keep no docstring
     import kopia_maint
@@ -49,8 +50,15 @@ nitpick_ignore_regex = [
     ("py:class", r"kopia_maint\.testing\._history\..*"),  # shapes of arguments; what they stand in for is linked
 ]
 
-# A public name is documented where people import it from, and every annotation finds it there.
+# A public name is documented where people import it from, and Sphinx finds there what its own module says of members.
 for module in (kopia_maint, kopia_maint.testing, kopia_maint.conformance):
+    said = ModuleAnalyzer.for_module(module.__name__)
+    said.analyze()
+    for source in sorted(Path(module.__file__ or "").parent.glob("_*.py")):
+        part = ModuleAnalyzer.for_module(f"{module.__name__}.{source.stem}".removesuffix(".__init__"))
+        part.analyze()
+        said.attr_docs.update(part.attr_docs)
+        said.tagorder.update(part.tagorder)
     for name in module.__all__:
         public = getattr(module, name)
         if isinstance(public, (type, FunctionType)):
@@ -60,7 +68,7 @@ for module in (kopia_maint, kopia_maint.testing, kopia_maint.conformance):
 def without_types(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
     """Keep napoleon from taking what precedes a colon for a type: here types stand in the signatures."""
     for number, line in enumerate(lines):
-        if lines[number - 1] == "Returns:" if number else what == "property":
+        if lines[number - 1] == "Returns:" if number else what in ("property", "attribute"):
             text = line.lstrip()
             lines[number] = f"{line[: -len(text)]}: {text}"
 
