@@ -54,7 +54,7 @@ go: $(VENV)/.dev ## Pass what needs Go: the package in Go, and what Go says of s
 	$(foreach module,$(GO_MODULES),cd $(CURDIR)/$(module) && go vet ./... && go test ./... &&) true
 	$(BIN)/python -m pytest tests/campaigns/go.py
 
-cluster: $(VENV)/.dev $(ASSETS)/kube-apiserver ## Pass the tests on a real API server (needs Go once, or KUBEBUILDER_ASSETS)
+cluster: $(VENV)/.dev $(ASSETS)/kube-apiserver ## Pass the tests on a real API server (needs Go; KUBEBUILDER_ASSETS saves building a server)
 	$(BIN)/python -m pytest tests/cluster
 
 proof: $(VENV)/.proof ## Prove the laws of one decision, for any number of tenants and any policy

@@ -35,7 +35,7 @@ def overtaken(send: Callable[[], Answer]) -> Answer:
 
 class Proxy(ThreadingHTTPServer):
     """
-    A server in front of the server, without TLS.
+    A server in front of the server, with its certificate: over plain HTTP, clients in Go send no token.
 
     Attributes:
         faults: What happens to the next writes of CronJobs.
@@ -45,7 +45,10 @@ class Proxy(ThreadingHTTPServer):
 
     def __init__(self, server: Server) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.url = f"http://127.0.0.1:{self.server_port}"
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(server.certificate, server.certificate.with_suffix(".key"))
+        self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
+        self.url = f"https://127.0.0.1:{self.server_port}"
         self.place = server.url.removeprefix("https://")
         self.context = ssl.create_default_context(cafile=server.certificate)
         self.faults: list[Fault] = []
