@@ -1,6 +1,5 @@
 """Which objects does the command line find in its input, and what does it say about what it cannot read?"""
 
-import errno
 import json
 import os
 import re
@@ -41,17 +40,30 @@ def names(found: list[Document | Problem]) -> list[Any]:
 # --- documents ---------------------------------------------------------------
 
 
-def test_every_document_knows_its_number_and_line(tmp_path: Path) -> None:
-    """Documents are numbered without the empty ones, and begin at their first line with content."""
-    found = read(tmp_path, f"---\n# empty\n---\n{SOURCE}--- # second\n\n{SOURCE}---\n")
-    assert [(it.place.document, it.place.line) for it in found] == [(1, 4), (2, 8)]
-
-
-def test_a_bad_document_hides_no_other(tmp_path: Path) -> None:
-    """What follows and precedes a document that is not YAML is read."""
-    found = read(tmp_path, f"{SOURCE}---\na: b: c\n---\n{SOURCE}")
-    assert [type(it) for it in found] == [Document, Problem, Document]
-    assert (found[1].place.document, found[1].place.line) == (2, 4)
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        # Empty documents are not counted, and the others begin at their first line with content.
+        ("a.yaml", f"---\n# empty\n---\n{SOURCE}--- # second\n\n{SOURCE}---\n", [(1, 4), (2, 8)]),
+        ("a.yaml", f"{SOURCE}---\na: b: c\n---\n{SOURCE}", [(1, 1), "document 2, line 4: is not YAML", (3, 6)]),
+        ("a.yaml", f"kind: Values\n8080: a\n---\n{SOURCE}", [(1, 1), (2, 4)]),  # other objects may have other keys
+        ("a.yaml", "{kind: A, metadata: {name: a}}", [(1, 1)]),  # no JSON, though it begins as such
+        ("a.yaml", '{"kind": "A"}\n{"kind": "B"}\n\n {"kind": "C"}', [(1, 1), (2, 2), (3, 4)]),
+        ("a.json", '\ufeff{"kind": "A"}', [(1, 1)]),
+        ("a.json", '{"kind": "A"}\n{"kind":\n ]}', [(1, 1), "document 2, line 3: is not JSON: "]),
+        ("a.yaml", '{"kind": "A"}\n{"kind":\n ]}', [(1, 1), "document 2, line 3: is not JSON: "]),
+        ("a.json", "[" * 100_000, ["document 1, line 1: is not JSON: it nests too deeply"]),
+    ],
+)
+def test_documents_are_found_one_by_one(tmp_path: Path, name: str, text: str, expected: list[Any]) -> None:
+    """Each knows its number and line, and a bad one hides no other."""
+    found = read(tmp_path, text, name)
+    assert len(found) == len(expected)
+    for it, place in zip(found, expected, strict=True):
+        if isinstance(it, Problem):
+            assert f"{name}, {place}" in str(it)
+        else:
+            assert (it.place.document, it.place.line) == place
 
 
 def test_a_text_that_only_looks_like_a_marker_does_not_split(tmp_path: Path) -> None:
@@ -95,6 +107,13 @@ def test_empty_input_holds_nothing(tmp_path: Path, text: str) -> None:
         ("a: 1\n...\nb: 1", "document 1, line 3: is not YAML: ."),
         ("a: \x1b", "document 1, line 1: is not YAML: ."),
         ("a: {{ .Values.x }}", r": is not YAML: .+ \(a Helm template\? give the rendered manifests\)$"),
+        ("a: &a\n- *a\n", "document 1, line 2: the alias 'a' contains itself"),
+        # What JSON's reader accepts may still be too deep to be compared and copied.
+        ('{"kind": "CronJob", "spec": ' + '{"a":' * 200 + "1" + "}" * 201, "nests more than 100 deep"),
+        ("kind: List\nitems: 1", "items: must be a list, not a value of type int"),
+        ("kind: List\nitems: ''", "items: must be a list, not ''"),
+        ("kind: List\nitems: [1]", r"items\[0\]: a manifest must be a mapping, not a value of type int"),
+        ("{kind: List, items: [" * 11 + "]}" * 11, "items: lists are nested more than 10 deep"),
         (b"a: b\nc: \xe9\n", "line 2: is not UTF-8: .+ at byte 9$"),
         ("a: 1".encode("utf-16"), "line 1: is not UTF-8: .+ at byte 1$"),
     ],
@@ -157,17 +176,6 @@ def test_aliases_as_people_use_them_are_read(tmp_path: Path) -> None:
     }
 
 
-def test_a_document_that_contains_itself_is_refused(tmp_path: Path) -> None:
-    """An alias inside its own anchor is a problem, not an endless object."""
-    assert "line 2: the alias 'a' contains itself" in only_problem(tmp_path, "a: &a\n- *a\n")
-
-
-def test_a_deep_cron_job_is_refused_in_json_too(tmp_path: Path) -> None:
-    """A CronJob that JSON's reader accepts may still be too deep to be compared and copied."""
-    text = '{"kind": "CronJob", "spec": ' + '{"a":' * 200 + "1" + "}" * 201
-    assert "nests more than 100 deep" in only_problem(tmp_path, text)
-
-
 # --- what values are ---------------------------------------------------------
 
 
@@ -183,11 +191,6 @@ def test_pyyaml_itself_is_left_as_it_was() -> None:
     assert str(type(yaml.safe_load("2024-01-15"))) == "<class 'datetime.date'>"
 
 
-def test_what_reads_no_kubernetes_object_may_have_other_keys(tmp_path: Path) -> None:
-    """A chart's values, say, beside the sources in one file."""
-    assert [type(it) for it in read(tmp_path, f"kind: Values\n8080: a\n---\n{SOURCE}")] == [Document, Document]
-
-
 def test_whatever_kubernetes_would_take_for_something_else_is_quoted() -> None:
     """Recorded by tests/kubernetes_yaml: strings, and whether Kubernetes' reader takes them for such without quotes."""
     recorded = (ROOT / "tests" / "data" / "yaml_strings.jsonl").read_text("utf-8").splitlines()
@@ -198,71 +201,17 @@ def test_whatever_kubernetes_would_take_for_something_else_is_quoted() -> None:
         assert written.isascii()
 
 
-# --- JSON --------------------------------------------------------------------
-
-
-def test_concatenated_json_is_read(tmp_path: Path) -> None:
-    """Several JSON documents may follow each other, each with its own number and line."""
-    found = read(tmp_path, '{"kind": "A"}\n{"kind": "B"}\n\n {"kind": "C"}')
-    assert [(it.place.document, it.place.line) for it in found] == [(1, 1), (2, 2), (3, 4)]
-
-
-@pytest.mark.parametrize("name", ["input.json", "input.yaml"])
-def test_what_precedes_bad_json_is_read(tmp_path: Path, name: str) -> None:
-    """A fault in JSON is reported at its line, and hides no document before it."""
-    found = read(tmp_path, '{"kind": "A"}\n{"kind":\n ]}', name)
-    assert isinstance(found[0], Document)
-    assert f"{name}, document 2, line 3: is not JSON: " in str(found[1])
-
-
-def test_json_is_refused_where_it_nests_too_deeply(tmp_path: Path) -> None:
-    """JSON's reader recurses: what it gives up on is a problem."""
-    assert only_problem(tmp_path, "[" * 100_000, "a.json") == (
-        "a.json, document 1, line 1: is not JSON: it nests too deeply"
-    )
-
-
-def test_a_byte_order_mark_is_no_content(tmp_path: Path) -> None:
-    """What some editors put in front of a text is passed over, before JSON too."""
-    assert [type(it) for it in read(tmp_path, '\ufeff{"kind": "A"}', "a.json")] == [Document]
-
-
-def test_a_flow_mapping_need_not_be_json(tmp_path: Path) -> None:
-    """YAML that begins with a brace is read as YAML."""
-    assert names(read(tmp_path, "{kind: ReplicationSource, metadata: {name: a}}")) == ["a"]
-
-
 # --- lists -------------------------------------------------------------------
 
 
 def test_lists_are_taken_apart(tmp_path: Path) -> None:
-    """Each item of a List, nested or not, is an object with its own path."""
-    item = {"kind": "ReplicationSource", "metadata": {"name": "a"}}
-    found = read(tmp_path, json.dumps({"kind": "List", "items": [item, {"kind": "List", "items": [None, item]}]}))
-    assert [it.place.path for it in found] == ["items[0]", "items[1].items[1]"]
-
-
-def test_items_of_a_typed_list_get_its_kind(tmp_path: Path) -> None:
-    """A ReplicationSourceList need not repeat kind and apiVersion in its items."""
-    text = "apiVersion: volsync.backube/v1alpha1\nkind: ReplicationSourceList\nitems: [{metadata: {name: a}}]"
-    [found] = read(tmp_path, text)
-    assert isinstance(found, Document)
-    assert found.value["kind"] == "ReplicationSource"
-    assert found.value["apiVersion"] == "volsync.backube/v1alpha1"
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("kind: List\nitems: 1", "items: must be a list, not a value of type int"),
-        ("kind: List\nitems: ''", "items: must be a list, not ''"),
-        ("kind: List\nitems: [1]", "items[0]: a manifest must be a mapping, not a value of type int"),
-        ("{kind: List, items: [" * 11 + "]}" * 11, "items: lists are nested more than 10 deep"),
-    ],
-)
-def test_a_bad_list_is_reported_with_its_path(tmp_path: Path, text: str, expected: str) -> None:
-    """Wrong types in a list are reported at their field path."""
-    assert only_problem(tmp_path, text).endswith(expected)
+    """Each item of a List, nested or not, is an object with its own path; those of a typed list have its kind."""
+    typed = {"kind": "ReplicationSourceList", "apiVersion": "v", "items": [{"metadata": {"name": "a"}}]}
+    found = read(tmp_path, json.dumps({"kind": "List", "items": [{"kind": "A"}, typed, None]}))
+    assert [(it.place.path, it.value) for it in found if isinstance(it, Document)] == [
+        ("items[0]", {"kind": "A"}),
+        ("items[1].items[0]", {"kind": "ReplicationSource", "apiVersion": "v", "metadata": {"name": "a"}}),
+    ]
 
 
 # --- folders -----------------------------------------------------------------
@@ -296,13 +245,6 @@ def test_files_that_cannot_concern_us_are_passed_over_in_folders(tmp_path: Path)
     (tmp_path / "latin.yaml").write_bytes(b"\xe9")
     [problem] = documents([str(tmp_path)])
     assert re.fullmatch(r".*/latin\.yaml, line 1: is not UTF-8: .+ at byte 1", str(problem))
-
-
-def test_what_cannot_be_opened_is_a_problem(tmp_path: Path) -> None:
-    """A missing file is reported with its name."""
-    assert [str(it) for it in documents([str(tmp_path / "missing")])] == [
-        f"{tmp_path}/missing: {os.strerror(errno.ENOENT)}"
-    ]
 
 
 def test_a_folder_that_may_not_be_read_is_a_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

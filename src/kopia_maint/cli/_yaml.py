@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from .._errors import InvalidManifest, shown
+from .._errors import InvalidManifest, joined, shown
 from .._objects import MAX_DEPTH
 
 # Aliases may make a document this much larger than it is written, in nodes.
@@ -42,14 +42,9 @@ class InvalidYaml(InvalidManifest):
 
 def read(text: str, lines: dict[str, int] | None = None) -> tuple[Any, InvalidYaml | None]:
     """
-    Return the value of a text with one YAML document. Timestamps stay strings.
+    Return the value of a text with one YAML document, and a fault that only Kubernetes objects must not have.
 
-    Args:
-        text: The document.
-        lines: Filled with the line, from 0, where each field begins, by its path.
-
-    Returns:
-        The value; and a fault that only Kubernetes objects must not have: a key that is no string.
+    That fault is a key that is no string. *lines* gets the line, from 0, where each field begins, by its path.
 
     Raises:
         InvalidYaml: The text is not one YAML document, nests too deeply, grows too much, or has a key twice.
@@ -91,9 +86,7 @@ class _Open:
 
     def member(self) -> str:
         """Return the path of the next member."""
-        if self.key is _NO_KEY:
-            return f"{self.path}[{len(self.value)}]"
-        return f"{self.path}[{self.key}]" if "/" in str(self.key) else f"{self.path}.{self.key}".removeprefix(".")
+        return joined(self.path, f"[{len(self.value)}]" if self.key is _NO_KEY else str(self.key))
 
 
 class _Reader:
