@@ -39,6 +39,7 @@ def test_a_schedule_is_explained() -> None:
     [
         ("@daily", "every 1 day"),
         ("@every 1s", "every 1 second"),
+        ("@every 90m", "every 90 minutes"),
         ("@every 2h", "every 120 minutes"),
         ("@every 26h3m4s", "every 1 day 2 hours 3 minutes 4 seconds"),
         ("*/7 * * * 6", "at most every 4 minutes, at least every 6 days 4 minutes"),
@@ -50,21 +51,12 @@ def test_how_often_is_said_as_people_say_it(schedule: str, often: str) -> None:
     assert f"how often  {often}" in explain(schedule, "--count=0", NOW)[1]
 
 
-def test_either_day_field_matches() -> None:
-    """The rule that surprises people is said: or."""
+def test_meanings_that_surprise_are_said() -> None:
+    """Either day field is enough, and a duration counts from the run before: it has no place in the calendar."""
     assert re.search(r"\b1\b.*\b15\b.*\bor\b.*Monday", explain("0 0 1,15 * 1", NOW)[1][2])
-
-
-def test_every_counts_from_the_run_before() -> None:
-    """A duration has no place in the calendar."""
-    status, lines = explain("@every 90m", "--count=1", NOW)
-    assert status == 0
-    assert lines[1:] == [
-        "canonical  @every 5400s",
-        "meaning    Every 90 minutes, counted from the run before",
-        "how often  every 90 minutes",
-        "next runs  Mon 2024-01-15 12:00:00 UTC",
-    ]
+    lines = explain("@every 90m", "--count=1", NOW)[1]
+    assert lines[2] == "meaning    Every 90 minutes, counted from the run before"
+    assert lines[4] == "next runs  Mon 2024-01-15 12:00:00 UTC"
 
 
 def test_a_refusal_points_at_the_fault() -> None:
@@ -78,24 +70,6 @@ def test_a_refusal_points_at_the_fault() -> None:
             "                   ^",
         ],
     )
-
-
-@pytest.mark.parametrize(
-    ("schedule", "instead"),
-    [
-        ("@reboot", "such as @daily"),
-        ("0 0 2 * * *", "leave it out"),
-        ("0 2 L * *", "the days 1 to 28"),
-        ("CRON_TZ=UTC 0 2 * * *", "spec.timeZone"),
-        ("0 2 * * 0-7", "Sunday is 0 or sun"),
-        ("0 22-2 * * *", "two ranges"),
-    ],
-)
-def test_refusals_that_surprise_say_what_to_write_instead(schedule: str, instead: str) -> None:
-    """Each of them."""
-    status, lines = explain(schedule)
-    assert status == 1
-    assert instead in lines[0]
 
 
 def test_what_never_fires_is_said_to_be_refused_on_request() -> None:
@@ -118,34 +92,21 @@ def test_what_a_terminal_or_a_log_obeys_does_not_reach_it(schedule: str) -> None
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"),
+    ("arguments", "reason"),
     [
-        (["x", "--tz=Nowhere/Land"], "--tz"),
+        (["x", "--tz=x"], "'--tz': 'x' is not a known time zone"),
+        (["x", "--tz=utc"], "'--tz': 'utc' is not a known time zone; UTC is"),
+        (["x", "--tz=europe/berlin"], "'--tz': 'europe/berlin' is not a known time zone; Europe/Berlin is"),
+        (["x", "--tz=Europe/Berln"], "'--tz': 'Europe/Berln' is not a known time zone; Europe/Berlin is"),
         (["x", "--count=-1"], "--count"),
         (["x", "--now=noon"], "--now"),
         ([], "SCHEDULE"),
+        (["0", "2", "README.md", "src", "*"], "quote it, as in kopia-maint explain '0 2 * * *'"),
     ],
 )
-def test_bad_usage(arguments: list[str], named: str) -> None:
-    """Exit status 2, what is wrong, and no traceback."""
+def test_bad_usage(arguments: list[str], reason: str) -> None:
+    """Exit status 2, what is wrong and whose fault it is, also where the shell has taken the schedule apart."""
     status, lines = explain(*arguments)
     assert status == 2
-    assert named in lines[-1]
-
-
-def test_an_unquoted_schedule_is_recognized() -> None:
-    """The shell has taken it apart, and put file names in: to say that an argument is unexpected would not help."""
-    status, lines = explain("0", "2", "README.md", "src", "*")
-    assert status == 2
-    assert "quote it, as in kopia-maint explain '0 2 * * *'" in " ".join(lines)
-
-
-@pytest.mark.parametrize(
-    ("zone", "hint"),
-    [("utc", "; UTC is"), ("europe/berlin", "; Europe/Berlin is"), ("Europe/Berln", "; Europe/Berlin is"), ("x", "")],
-)
-def test_a_zone_that_is_nearly_known_is_named(zone: str, hint: str) -> None:
-    """Files of zones have capitals, people often have not. It is the option's fault, not a CronJob's."""
-    status, lines = explain("@daily", f"--tz={zone}")
-    assert status == 2
-    assert lines[-1].endswith(f"'--tz': '{zone}' is not a known time zone{hint}")
+    assert reason in " ".join(lines)
+    assert ("; " in lines[-1]) == ("; " in reason)
