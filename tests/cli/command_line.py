@@ -79,7 +79,10 @@ def shown(*objects: Any, options: tuple[str, ...] = ()) -> str:
     return invoke(*options, given=documents(*objects)).stdout
 
 
-def run(*args: str, **kwargs: Any) -> subprocess.CompletedProcess[str]:
-    """Run the command in a process of its own."""
+def run(*args: str, code: str = "", **kwargs: Any) -> subprocess.CompletedProcess[str]:
+    """Run the command in a process of its own, or *code* that does."""
     kwargs = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **kwargs}
-    return subprocess.run([*PROGRAM, *args], text=True, timeout=60, check=False, **kwargs)
+    program = [sys.executable, "-c", code] if code else PROGRAM
+    result = subprocess.run([*program, *args], text=True, timeout=60, check=False, **kwargs)
+    assert "Traceback" not in (result.stderr or "")
+    return result
