@@ -11,7 +11,7 @@ from kopia_maint import CronJobState, Repository, Schedule, reconcile, state_fro
 from kopia_maint._objects import merge_patch
 
 from ..helpers import LATER, NOW, REPOSITORY, ask, replication_source
-from .command_line import bare, cron_job, disagreeing, documents, invoke, notes, only, planned, shown, wants
+from .command_line import bare, cron_job, disagreeing, notes, only, planned, shown, wants
 
 BOUNDED = """
 from datetime import timedelta
@@ -98,6 +98,86 @@ def test_people_are_told_once_what_ends_conflicts() -> None:
 # --- notes -------------------------------------------------------------------
 
 
+def superseded() -> tuple[dict[str, Any], ...]:
+    """Return a CronJob, and sources of its owner that ask for what they asked for before it had another schedule."""
+    sources = [ask(f"team-a/s{n}", "0 2 * * *") for n in range(7)]
+    state = reconcile(None, sources, now=NOW).desired
+    state = reconcile(state, [*sources, ask("team-a/t", "0 4 * * *")], now=LATER).desired
+    return cron_job(state), *(wants("0 2 * * *", str(it.source)) for it in sources), wants("0 4 * * *", "team-a/t")
+
+
+def under_another_name() -> dict[str, Any]:
+    """Return a CronJob of a KopiaMaintenance: it has our label."""
+    manifest = cron_job()
+    manifest["metadata"]["name"] = "kopia-maint-daily"
+    return manifest
+
+
+def fields(who: str = "team-a/source-a", **maintenance: Any) -> dict[str, Any]:
+    """Return a source with these fields under maintenanceCronJob."""
+    return replication_source(who, maintenanceCronJob=maintenance)
+
+
+def named(*secrets: str) -> tuple[dict[str, Any], ...]:
+    """Return one source for each Secret."""
+    return tuple(wants("@daily", f"media/{secret}-{number}", secret) for number, secret in enumerate(secrets))
+
+
+APPS = named("player-volsync", "home-radio-volsync", "books-volsync")
+
+
+@pytest.mark.parametrize(
+    ("code", "objects", "message"),
+    [
+        ("suspended", (cron_job(suspend=True), wants("0 2 * * *")), "no maintenance until its spec.suspend is false"),
+        ("superseded", superseded(), "'0 4 * * *' is established"),
+        ("superseded", superseded(), "team-a/s0, team-a/s1, team-a/s2, team-a/s3, team-a/s4 and 2 more"),
+        ("kopia-maintenance", (cron_job(), under_another_name(), wants("0 2 * * *")), "CronJob kopia-maint-daily."),
+        # Identity goes by the Secret's name, and each namespace has a Secret of its own.
+        ("shared-name", (wants("@daily"), wants("@daily", "team-b/b")), "shared-repo-secret (2 namespaces)"),
+        # A component makes a Secret for each application, and all of them lead to one repository.
+        ("similar-names", APPS, "3 repositories of one source each have names in -volsync: books-volsync, home-"),
+        # A tenant that suspends maintenance, or limits it, has to ask an administrator.
+        (
+            "ignored-field",
+            (fields("team-a/a", suspend=True), fields("team-a/b", resources={"limits": {"memory": "1Gi"}})),
+            ": team-a/a (suspend), team-a/b (resources)",
+        ),
+        # The API server drops it without a word, and so the source would ask for something else than it seems to.
+        ("unknown-field", (fields(shedule="0 4 * * *"),), "team-a/source-a: VolSync has no field 'shedule' (sch"),
+        ("unknown-field", (fields(Enabled=False),), "(enabled?)"),
+        ("unknown-field", (fields(cron="0 4 * * *"),), "'cron':"),
+        ("unknown-field", (replication_source(maintenanceCronjob={}),), "(maintenanceCronJob?)"),
+        ("unknown-field", (replication_source(customCA={"secretname": "ca"}),), "(secretName?)"),
+        ("unknown-field", (replication_source(customCA={"x" * 100_000: ""}),), "…:"),
+    ],
+)
+def test_what_deserves_a_look_is_pointed_out(code: str, objects: tuple[Any, ...], message: str) -> None:
+    """Nobody is in conflict, and still does not get what they ask for, or does what they want."""
+    told = notes(*objects)
+    assert list(told) == [code]
+    assert message in told[code]
+
+
+@pytest.mark.parametrize(
+    "objects",
+    [
+        (wants("@daily"), wants("@daily", "team-a/other")),
+        APPS[1:],
+        (*APPS[1:], *named("more-volsync", "more-volsync")),
+        named("a", "b", "c"),
+        # Everything that the fork's definition has, and whatever else a source may say.
+        (fields(enabled=True, schedule="@daily", suspend=False, resources={}, successfulJobsHistoryLimit=3),),
+        (fields(failedJobsHistoryLimit=1),),
+        (replication_source(customCA={"secretName": "ca", "configMapName": "", "key": "ca.crt"}),),
+        (replication_source(maintenanceIntervalDays=7, repositoryPVC="x", retain={}, moverVolumes=[]),),
+    ],
+)
+def test_what_is_as_it_should_be_is_not(objects: tuple[Any, ...]) -> None:
+    """One namespace, few names with one ending, names that end in nothing, and fields that are known."""
+    assert notes(*objects) == {}
+
+
 def test_an_orphaned_repository_is_pointed_out() -> None:
     """The owner has no source left; the command gives owner and schedule to one of those who have."""
     job, wish = cron_job(), wants("0 4 * * *", "team-b/source-b")
@@ -113,12 +193,6 @@ def test_an_orphaned_repository_is_pointed_out() -> None:
 def test_an_owner_that_may_be_there_is_not_orphaned(unread: Any) -> None:
     """Its source is in the input and cannot be read, or may be in what cannot be read."""
     assert "orphaned" not in notes(cron_job(bare("team-a")), replication_source("team-b/b"), unread, status=2)
-
-
-def test_a_suspended_cron_job_is_pointed_out() -> None:
-    """Nothing is maintained until somebody resumes it."""
-    message = notes(cron_job(suspend=True), wants("0 2 * * *"))["suspended"]
-    assert "no maintenance until its spec.suspend is false" in message
 
 
 def test_a_schedule_that_never_fires_is_pointed_out() -> None:
@@ -138,17 +212,6 @@ def test_an_established_schedule_out_of_bounds_is_pointed_out(bounded: tuple[str
         assert notes(*objects) == {}
 
 
-def test_superseded_sources_are_pointed_out() -> None:
-    """They are in no conflict, and still do not get what they ask for; of many, the first are named."""
-    sources = [ask(f"team-a/s{n}", "0 2 * * *") for n in range(7)]
-    state = reconcile(None, sources, now=NOW).desired
-    state = reconcile(state, [*sources, ask("team-a/t", "0 4 * * *")], now=LATER).desired
-    objects = [wants("0 2 * * *", f"team-a/s{n}") for n in range(7)]
-    message = notes(cron_job(state), *objects, wants("0 4 * * *", "team-a/t"))["superseded"]
-    assert "'0 4 * * *' is established" in message
-    assert "team-a/s0, team-a/s1, team-a/s2, team-a/s3, team-a/s4 and 2 more" in message
-
-
 def test_who_was_first_may_be_unknown() -> None:
     """With a conflict, neither a CronJob nor every creation time, the plan says that it went by names."""
     first, second = wants("0 2 * * *"), wants("0 4 * * *", "team-b/source-b")
@@ -163,24 +226,6 @@ def test_who_was_first_may_be_unknown() -> None:
     assert [it["code"] for it in answer["notes"]] == ["shared-name"]
 
 
-def test_one_name_in_several_namespaces_may_be_several_repositories() -> None:
-    """Identity goes by the Secret's name, and each namespace has a Secret of its own."""
-    message = notes(wants("0 2 * * *"), wants("0 2 * * *", "team-b/source-b"))["shared-name"]
-    assert "shared-repo-secret (2 namespaces)" in message
-    assert "KOPIA_REPOSITORY" in message
-    assert notes(wants("0 2 * * *"), wants("0 2 * * *", "team-a/other")) == {}
-
-
-def test_several_names_may_be_one_repository() -> None:
-    """A component makes a Secret for each application, and all of them lead to one repository."""
-    sources = [wants("@daily", f"media/{app}", f"{app}-volsync") for app in ("player", "home-radio", "books")]
-    message = notes(*sources)["similar-names"]
-    assert message.startswith("3 repositories of one source each have names in -volsync: books-volsync, home-radio-")
-    assert notes(*sources[1:]) == {}
-    assert notes(*sources[1:], *(wants("@daily", f"media/{it}", "more-volsync") for it in "ab")) == {}
-    assert notes(*(wants("@daily", f"media/{it}", it) for it in "abc")) == {}
-
-
 def test_repositories_that_differ_in_their_ca_are_told_apart() -> None:
     """Two of one name would look alike: each says its CA, or its hash where nobody knows the CA."""
     gone = cron_job(CronJobState("00000000000000aa", Schedule.parse("@daily"), "c", {}, None, "shared-repo-secret"))
@@ -189,60 +234,6 @@ def test_repositories_that_differ_in_their_ca_are_told_apart() -> None:
     labels = {it["message"].partition(":")[0] for it in answer["notes"] if it["code"] == "custom-ca"}
     assert labels == {f"shared-repo-secret ({it})" for it in ("no CA", "CA ca ca.crt", "00000000000000aa")}
     assert all(f"{label}: " in shown(wants("0 2 * * *"), private, gone) for label in labels)
-
-
-def test_a_cron_job_that_nobody_needs_is_said_to_go() -> None:
-    """In YAML, which has only what should be there, nothing else would tell."""
-    result = invoke("--output", "yaml", given=documents(cron_job()))
-    assert f"{REPOSITORY.cron_job_name} is to be deleted" in result.stderr
-
-
-@pytest.mark.parametrize(
-    ("kopia", "hint"),
-    [
-        ({"maintenanceCronJob": {"shedule": "0 4 * * *"}}, "(schedule?)"),
-        ({"maintenanceCronJob": {"Enabled": False}}, "(enabled?)"),
-        ({"maintenanceCronJob": {"cron": "0 4 * * *"}}, "'cron':"),
-        ({"maintenanceCronjob": {"schedule": "0 4 * * *"}}, "(maintenanceCronJob?)"),
-        ({"customCA": {"secretname": "ca"}}, "(secretName?)"),
-        ({"maintenanceCronJob": {"x" * 100_000: 1}}, "…:"),
-    ],
-)
-def test_a_misspelt_field_is_pointed_out(kopia: dict[str, Any], hint: str) -> None:
-    """The API server drops it without a word, and so the source would ask for something else than it seems to."""
-    [note] = planned(replication_source(**kopia))["notes"]
-    assert note["code"] == "unknown-field"
-    assert hint in note["message"]
-    assert note["message"].startswith("team-a/source-a: VolSync has no field")
-
-
-def test_fields_that_are_known_or_none_of_our_business_are_not_pointed_out() -> None:
-    """Everything that the fork's definition has under the three keys, and whatever else a source may say."""
-    kopia: dict[str, Any] = {
-        "maintenanceCronJob": {
-            "enabled": True,
-            "schedule": "0 2 * * *",
-            "suspend": False,
-            "resources": {},
-            "successfulJobsHistoryLimit": 3,
-            "failedJobsHistoryLimit": 1,
-        },
-        "customCA": {"secretName": "ca", "configMapName": "", "key": "ca.crt"},
-        "maintenanceIntervalDays": 7,
-        "repositoryPVC": "x",
-        "retain": {},
-        "moverVolumes": [],
-    }
-    assert planned(replication_source(**kopia))["notes"] == []
-
-
-def test_fields_that_nobody_reads_are_pointed_out() -> None:
-    """A tenant that suspends maintenance, or limits it, has to ask an administrator."""
-    asking = [
-        replication_source("team-a/a", maintenanceCronJob={"suspend": True}),
-        replication_source("team-a/b", maintenanceCronJob={"resources": {"limits": {"memory": "1Gi"}}}),
-    ]
-    assert notes(*asking)["ignored-field"].endswith(": team-a/a (suspend), team-a/b (resources)")
 
 
 # --- what an update changes --------------------------------------------------
