@@ -16,6 +16,7 @@ from ..helpers import NOW, REPOSITORY, ask, replication_source
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = str(ROOT / "docs" / "examples" / "shared-repository")
+CLAIMS = "volsync.backube/schedule-claims"
 PROGRAM = [sys.executable, "-m", "kopia_maint.cli"]
 
 
@@ -40,6 +41,12 @@ def cron_job(state: CronJobState | None = None, **spec: Any) -> dict[str, Any]:
         state = reconcile(None, [ask("team-a/source-a", "0 2 * * *")], now=NOW).desired
     assert state is not None
     return manifest_from_state(state, {"spec": spec})
+
+
+def edited(job: dict[str, Any] | None = None, **metadata: Any) -> dict[str, Any]:
+    """Return a CronJob with other metadata."""
+    job = job or cron_job()
+    return {**job, "metadata": {**job["metadata"], **metadata}}
 
 
 def invoke(*args: str, given: str | bytes | None = None) -> Result:

@@ -11,7 +11,7 @@ from kopia_maint import CronJobState, Repository, Schedule, reconcile, state_fro
 from kopia_maint._objects import merge_patch
 
 from ..helpers import LATER, NOW, REPOSITORY, ask, replication_source
-from .command_line import bare, cron_job, disagreeing, notes, only, planned, shown, wants
+from .command_line import bare, cron_job, disagreeing, edited, notes, only, planned, shown, wants
 
 BOUNDED = """
 from datetime import timedelta
@@ -106,13 +106,6 @@ def superseded() -> tuple[dict[str, Any], ...]:
     return cron_job(state), *(wants("0 2 * * *", str(it.source)) for it in sources), wants("0 4 * * *", "team-a/t")
 
 
-def under_another_name() -> dict[str, Any]:
-    """Return a CronJob of a KopiaMaintenance: it has our label."""
-    manifest = cron_job()
-    manifest["metadata"]["name"] = "kopia-maint-daily"
-    return manifest
-
-
 def fields(who: str = "team-a/source-a", **maintenance: Any) -> dict[str, Any]:
     """Return a source with these fields under maintenanceCronJob."""
     return replication_source(who, maintenanceCronJob=maintenance)
@@ -132,7 +125,11 @@ APPS = named("player-volsync", "home-radio-volsync", "books-volsync")
         ("suspended", (cron_job(suspend=True), wants("0 2 * * *")), "no maintenance until its spec.suspend is false"),
         ("superseded", superseded(), "'0 4 * * *' is established"),
         ("superseded", superseded(), "team-a/s0, team-a/s1, team-a/s2, team-a/s3, team-a/s4 and 2 more"),
-        ("kopia-maintenance", (cron_job(), under_another_name(), wants("0 2 * * *")), "CronJob kopia-maint-daily."),
+        (
+            "kopia-maintenance",
+            (cron_job(), edited(name="kopia-maint-daily"), wants("0 2 * * *")),
+            "CronJob kopia-maint-daily.",
+        ),
         # Identity goes by the Secret's name, and each namespace has a Secret of its own.
         ("shared-name", (wants("@daily"), wants("@daily", "team-b/b")), "shared-repo-secret (2 namespaces)"),
         # A component makes a Secret for each application, and all of them lead to one repository.
@@ -244,8 +241,7 @@ def test_an_update_says_what_it_changes() -> None:
     assert only(planned(cron_job(bare()), wants("0 4 * * *")))["changes"] == ["schedule", "owner", "claims"]
     assert only(planned(*disagreeing(), status=1))["changes"] == ["claims", "conflict"]
     assert only(planned(cron_job(), wants("@daily")))["changes"] == ["schedule", "claims"]
-    unlabelled = cron_job()
-    del unlabelled["metadata"]["labels"]
+    unlabelled = edited(labels=None)
     healed = only(planned(unlabelled, wants("0 2 * * *")))
     assert (healed["action"], healed["changes"]) == ("none", ["labels"])
     assert "update (labels)" in shown(unlabelled, wants("0 2 * * *"))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ..helpers import replication_source
-from .command_line import EXAMPLE, cron_job, documents, invoke, planned, wants
+from .command_line import CLAIMS, EXAMPLE, cron_job, documents, edited, invoke, planned, wants
 
 COMMAND = re.compile(r"::(error|warning|notice) ([^:]*)::(.*)")
 
@@ -83,8 +83,7 @@ def test_lines_are_found_in_json(tmp_path: Path, indent: int | str) -> None:
 def test_what_has_no_line_of_its_own_is_annotated_at_what_is_above_it(tmp_path: Path) -> None:
     """A field that is missing is missed in its parent, and one inside an annotation's text in the annotation."""
     path = tmp_path / "all.yaml"
-    job = cron_job()
-    job["metadata"]["annotations"]["volsync.backube/schedule-claims"] = '{"version":1,"claims":{"a":{"b":[1,2]}}}'
+    job = edited(annotations={CLAIMS: '{"version":1,"claims":{"a":{"b":[1,2]}}}'})
     source = replication_source()
     del source["spec"]["kopia"]["repository"]
     path.write_text(f"kind: X\n---\n{json.dumps(job, indent=1)}\n---\n{json.dumps(source, indent=1)}\n")

@@ -19,12 +19,14 @@ from kopia_maint.testing.strategies import cron_jobs, replication_sources
 
 from ..helpers import NOW, REPOSITORY, replication_source, source
 from .command_line import (
+    CLAIMS,
     EXAMPLE,
     PROGRAM,
     bare,
     cron_job,
     disagreeing,
     documents,
+    edited,
     invoke,
     only,
     planned,
@@ -32,8 +34,6 @@ from .command_line import (
     shown,
     wants,
 )
-
-CLAIMS = "volsync.backube/schedule-claims"
 
 # --- the renderings ----------------------------------------------------------
 
@@ -121,9 +121,7 @@ def test_nothing_is_cut_whatever_the_width(monkeypatch: pytest.MonkeyPatch, colu
 def test_hostile_text_does_not_reach_the_terminal(tmp_path: Path) -> None:
     """Control characters and those that turn text round are escaped, in file names as in manifests."""
     path = tmp_path / "a\x1b[2J\u202e\n.yaml"
-    manifest = cron_job()
-    claims = json.dumps({"version": 1, "claims": {"\x1b]0;x\x07": {"a": 1}}})
-    manifest["metadata"]["annotations"][CLAIMS] = claims
+    manifest = edited(annotations={CLAIMS: json.dumps({"version": 1, "claims": {"\x1b]0;x\x07": {"a": 1}}})})
     conflicting = wants("0 4 * * *", "team-b/b", "other"), wants("0 5 * * *", repository="other")
     path.write_text(documents({"kind": "ReplicationSource", "metadata": "\x1b[2J"}, manifest, "a: \x1b", *conflicting))
     result = invoke(str(path))
@@ -422,19 +420,12 @@ def test_a_policy_of_ones_own_decides(tmp_path: Path, monkeypatch: pytest.Monkey
     assert only(planned(*agreeing, options=("--policy", "consensus")))["schedule"] == "0 4 * * *"
 
 
-def damaged(**metadata: Any) -> dict[str, Any]:
-    """Return a CronJob with other metadata."""
-    manifest = cron_job()
-    manifest["metadata"].update(metadata)
-    return manifest
-
-
 @pytest.mark.parametrize(
     ("jobs", "path", "message"),
     [
-        ([damaged(annotations={CLAIMS: "{"})], f"metadata.annotations[{CLAIMS}]", ""),
+        ([edited(annotations={CLAIMS: "{"})], f"metadata.annotations[{CLAIMS}]", ""),
         ([cron_job(), cron_job(suspend=True)], "", "different content, first in standard input, document 1, line 1"),
-        ([damaged(namespace=None)], "metadata.namespace", "is missing"),  # --default-namespace is for sources only
+        ([edited(namespace=None)], "metadata.namespace", "is missing"),  # --default-namespace is for sources only
     ],
 )
 def test_a_bad_cron_job_is_left_as_it_is(jobs: list[dict[str, Any]], path: str, message: str) -> None:
@@ -451,8 +442,7 @@ def test_a_bad_cron_job_is_left_as_it_is(jobs: list[dict[str, Any]], path: str, 
 
 def test_cron_jobs_elsewhere_are_not_trusted() -> None:
     """A tenant can write a CronJob with our labels into its own namespace: a note says it was passed over."""
-    forged = cron_job(bare("team-b", "0 9 * * *"))
-    forged["metadata"]["namespace"] = "team-b"
+    forged = edited(cron_job(bare("team-b", "0 9 * * *")), namespace="team-b")
     answer = planned(forged, wants("0 2 * * *"))
     assert only(answer)["owner"] == "team-a"
     assert answer["notes"][0]["message"] == (
@@ -550,9 +540,10 @@ def test_new_cron_jobs_are_made_from_the_template(tmp_path: Path) -> None:
     assert written["spec"] == {"timeZone": "Asia/Kolkata", "concurrencyPolicy": "Forbid", "schedule": "0 2 * * *"}
     assert written["metadata"]["namespace"] == "backup"
     assert only(planned(wants("0 2 * * *"), options=options))["nextRun"] == "2024-01-16T02:00:00+05:30"
-    existing = cron_job()
-    existing["metadata"]["namespace"] = "backup"
-    assert only(planned(existing, wants("0 2 * * *"), options=options))["nextRun"] == "2024-01-16T02:00:00Z"
+    assert (
+        only(planned(edited(namespace="backup"), wants("0 2 * * *"), options=options))["nextRun"]
+        == "2024-01-16T02:00:00Z"
+    )
 
 
 @pytest.mark.parametrize(
