@@ -32,11 +32,6 @@ def only_problem(folder: Path, text: str | bytes, name: str = "input.yaml") -> s
     return str(found[0]).replace(f"{folder}{os.sep}", "")
 
 
-def names(found: list[Document | Problem]) -> list[Any]:
-    """Return the name in each document, and the problems as they are."""
-    return [it.value["metadata"]["name"] if isinstance(it, Document) else it for it in found]
-
-
 # --- documents ---------------------------------------------------------------
 
 
@@ -222,8 +217,9 @@ def test_folders_are_read_recursively_and_sorted(tmp_path: Path) -> None:
     for name in ("b.yml", "a.yaml", "c.JSON", "sub/d.yaml", "sub/deep/er/e.yaml", "notes.txt"):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps({"kind": "ReplicationSource", "metadata": {"name": path.stem}}))
-    assert names(list(documents([str(tmp_path)]))) == ["a", "b", "c", "d", "e"]
+        path.write_text(SOURCE if "JSON" not in name else '{"kind": "ReplicationSource"}')
+    found = [it.place.file for it in documents([str(tmp_path)]) if isinstance(it, Document)]
+    assert [Path(it).stem for it in found] == ["a", "b", "c", "d", "e"]
 
 
 def test_hidden_folders_and_links_to_folders_are_passed_over(tmp_path: Path) -> None:
