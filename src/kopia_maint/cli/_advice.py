@@ -31,8 +31,7 @@ def advise(report: Report, policy: Policy, operator_namespace: str, *, as_manife
     """Say what there is to do about a plan; *as_manifests*: what should be is to be given to Kubernetes as it is."""
     steps = {it.cron_job_name: _steps(it, policy, operator_namespace) for it in report.repositories if it.conflicts}
     notes = [*report.notes, *_notes(report, policy, operator_namespace)]
-    manifests = (it.manifest for it in report.repositories if as_manifests and it.manifest is not None)
-    if any("jobTemplate" not in manifest["spec"] for manifest in manifests):
+    if as_manifests and any(it.manifest and "jobTemplate" not in it.manifest["spec"] for it in report.repositories):
         message = "without a job template Kubernetes refuses a CronJob: give one with --template"
         notes.append(Note("no-job-template", message))
     return Advice(steps, notes)

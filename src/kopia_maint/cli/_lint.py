@@ -1,6 +1,6 @@
 """What deserves a look in one object, although it can be read?"""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import timezone, tzinfo
 from difflib import get_close_matches
 from functools import lru_cache
@@ -44,26 +44,17 @@ class Note:
 
 def misspelt(kopia: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """Yield path and message for each field that was meant for us, and that the API server drops without a word."""
-    for path in _FIELDS:
+    for path, known in _FIELDS.items():
         fields = kopia if path == "spec.kopia" else kopia.get(path.rpartition(".")[2])
-        if isinstance(fields, Mapping):
-            yield from _unknown(path, tuple(fields))
+        for name in (it for it in fields if it not in known) if isinstance(fields, Mapping) else ():
+            meant = nearest(name, known)
+            if meant or path != "spec.kopia":
+                hint = f" ({meant}?)" if meant else ""
+                yield f"{path}.{name}", f"VolSync has no field {shown(name)}{hint}: the API server drops it silently"
 
 
 @lru_cache(maxsize=1024)  # sources are alike, and to look for what was meant takes longer than to read one
-def _unknown(path: str, fields: tuple[str, ...]) -> Sequence[tuple[str, str]]:
-    found = []
-    for name in fields:
-        if name not in _FIELDS[path]:
-            meant = nearest(name, _FIELDS[path])
-            if meant or path != "spec.kopia":
-                hint = f" ({meant}?)" if meant else ""
-                message = f"VolSync has no field {shown(name)}{hint}: the API server drops it silently"
-                found.append((f"{path}.{name}", message))
-    return found
-
-
-def nearest(word: str, known: Iterable[str]) -> str | None:
+def nearest(word: str, known: Collection[str]) -> str | None:
     """Return the known word that somebody may have meant, whatever its case."""
     lower = {name.lower(): name for name in known}
     near = get_close_matches(word.lower(), lower, 1, 0.8)
@@ -100,7 +91,7 @@ def zone(key: object) -> tzinfo:
     try:
         return ZoneInfo(key)
     except (ValueError, LookupError, OSError):
-        near = nearest(key, available_timezones())
+        near = nearest(key, frozenset(available_timezones()))
         hint = f"; {near} is" if near else ""
         raise InvalidManifest(f"{shown(key)} is not a known time zone{hint}") from None
 

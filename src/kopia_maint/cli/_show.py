@@ -3,7 +3,7 @@
 import json
 import os.path
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
 from shutil import get_terminal_size
 from textwrap import wrap
@@ -96,8 +96,7 @@ def as_yaml(report: Report, _: Advice, __: bool) -> str:
     """Return CronJobs as one text with many documents, their fields in the usual order, the alphabet's."""
     from . import _yaml  # late: JSON does without
 
-    manifests: Iterable[Mapping[str, Any]] = (it.manifest for it in report.repositories if it.manifest is not None)
-    return "".join(_yaml.write(dict(sorted(it.items()))) for it in manifests)
+    return "".join(_yaml.write(dict(sorted(it.manifest.items()))) for it in report.repositories if it.manifest)
 
 
 # --- for a pull request ------------------------------------------------------
