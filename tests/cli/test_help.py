@@ -71,22 +71,6 @@ def test_commands_and_options_say_what_they_are_for() -> None:
         assert all(it.help for it in command.params if isinstance(it, click.Option))
 
 
-def test_an_interrupt_while_modules_are_loaded_leaves_no_traceback() -> None:
-    """Ctrl-C may come before anything of ours has begun."""
-    code = (
-        "import sys\n"
-        "class Interrupted:\n"
-        "    def find_spec(self, name, *_):\n"
-        "        if name.endswith('._main'):\n"
-        "            raise KeyboardInterrupt\n"
-        "sys.meta_path.insert(0, Interrupted())\n"
-        "from kopia_maint.cli import main\n"
-        "main()"
-    )
-    result = run(code=code)
-    assert (result.returncode, result.stderr) == (130, "")
-
-
 def test_a_terminal_that_does_not_know_a_character_gets_an_escape(tmp_path: Path) -> None:
     """A file's name, and an ellipsis in a message of usage, are no reason for a traceback."""
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}

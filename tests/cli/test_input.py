@@ -42,6 +42,7 @@ def only_problem(folder: Path, text: str | bytes, name: str = "input.yaml") -> s
         ("a.yaml", f"---\n# empty\n---\n{SOURCE}--- # second\n\n{SOURCE}---\n", [(1, 4), (2, 8)]),
         ("a.yaml", f"{SOURCE}---\na: b: c\n---\n{SOURCE}", [(1, 1), "document 2, line 4: is not YAML", (3, 6)]),
         ("a.yaml", f"kind: Values\n8080: a\n---\n{SOURCE}", [(1, 1), (2, 4)]),  # other objects may have other keys
+        ("a.yaml", 'kind: X\ntext: "\n---no marker\n"\n', [(1, 1)]),
         ("a.yaml", "{kind: A, metadata: {name: a}}", [(1, 1)]),  # no JSON, though it begins as such
         ("a.yaml", '{"kind": "A"}\n{"kind": "B"}\n\n {"kind": "C"}', [(1, 1), (2, 2), (3, 4)]),
         ("a.json", '\ufeff{"kind": "A"}', [(1, 1)]),
@@ -59,14 +60,6 @@ def test_documents_are_found_one_by_one(tmp_path: Path, name: str, text: str, ex
             assert f"{name}, {place}" in str(it)
         else:
             assert (it.place.document, it.place.line) == place
-
-
-def test_a_text_that_only_looks_like_a_marker_does_not_split(tmp_path: Path) -> None:
-    """Only three hyphens with white space after them begin a document."""
-    found = read(tmp_path, 'kind: X\ntext: "\n---no marker\n"\n')
-    assert len(found) == 1
-    assert isinstance(found[0], Document)
-    assert found[0].value["text"] == " ---no marker "
 
 
 @pytest.mark.parametrize(

@@ -282,14 +282,26 @@ def test_an_output_that_is_full_is_an_error() -> None:
     assert os.strerror(errno.ENOSPC) in result.stderr
 
 
-def test_an_interrupt_is_no_verdict() -> None:
-    """Ctrl-C ends with 130, not with the status of a conflict, and without a traceback."""
-    code = (
-        "import signal; from kopia_maint.cli import _load, main\n"
-        "signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it\n"
-        "_load.Path.read_bytes = lambda path: signal.raise_signal(signal.SIGINT)\n"
-        "main()"
-    )
+LOADING = """
+import sys
+class Interrupted:
+    def find_spec(self, name, *_):
+        if name.endswith("._main"):
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupted())
+"""
+READING = """
+import signal
+from kopia_maint.cli import _load
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background jobs ignore it
+_load.Path.read_bytes = lambda path: signal.raise_signal(signal.SIGINT)
+"""
+
+
+@pytest.mark.parametrize("moment", [LOADING, READING])
+def test_an_interrupt_is_no_verdict(moment: str) -> None:
+    """Ctrl-C ends with 130, not with the status of a conflict, and without a traceback, whenever it comes."""
+    code = f"{moment}\nfrom kopia_maint.cli import main\nmain()"
     assert run("plan", EXAMPLE + "/team-a.yaml", code=code).returncode == 130
 
 
