@@ -392,6 +392,7 @@ def test_other_objects_are_none_of_our_business() -> None:
     foreign = {"kind": "CronJob", "metadata": {"name": "backup"}, "spec": 1}
     answer = planned(other, restic, twice, foreign, {"kind": "CronJob"}, {"kind": 5}, options=("--allow-empty",))
     assert answer == {"repositories": [], "errors": [], "notes": []}
+    assert only(planned({**other, "spec": {}}, wants("@daily")))["schedule"] == "@daily"
 
 
 @given(

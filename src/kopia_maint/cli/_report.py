@@ -23,12 +23,13 @@ from .._manifest import (
     MAINTENANCE_LABEL,
     OWNER_KEY,
     hash_from,
+    is_source,
     request_from_manifest,
     source_named,
     state_from_manifest,
 )
 from .._model import CRON_JOB_PREFIX, Conflict, CronJobState, SourceRef
-from .._objects import merge_patch
+from .._objects import Fields, attempt, merge_patch
 from .._plan import Plan, plan_manifests
 from .._policy import Policy
 from .._schedule import Schedule
@@ -143,6 +144,8 @@ class _Input:
 
     def _add_source(self, found: Document) -> None:
         value = found.value
+        if attempt(is_source, Fields(value)) is False:
+            return
         nameless = not _metadata(value).get("namespace")
         if nameless and self.default_namespace:
             value = _in_namespace(value, self.default_namespace)
