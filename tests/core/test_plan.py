@@ -9,10 +9,8 @@ from typing import Any
 import pytest
 
 from kopia_maint import (
-    CLAIMS_ANNOTATION,
     Action,
     CronJobState,
-    FirstWins,
     InvalidManifest,
     InvalidValue,
     KopiaMaintError,
@@ -29,7 +27,6 @@ from kopia_maint import (
     state_from_manifest,
     write_for,
 )
-from kopia_maint._objects import merge_patch
 
 from ..helpers import LATER, NOW, REPOSITORY, ask, replication_source, source
 
@@ -107,16 +104,6 @@ def test_a_whole_cluster_is_planned_at_once() -> None:
     assert (plan.unreadable, plan.withheld, plan.errors) == ({}, {}, ())
 
 
-def test_what_was_written_is_quiet() -> None:
-    """The next pass over what the writes made has nothing to write."""
-    sources = [asks("team-a/source-a"), asks("team-b/source-b", "0 4 * * *")]
-    (create,) = planned([], sources).writes
-    assert planned([create.body], sources).writes == ()
-    sources.append(asks("team-c/c", "0 6 * * *"))
-    (update,) = planned([create.body], sources).writes
-    assert planned([merge_patch(create.body, update.body)], sources).writes == ()
-
-
 def test_the_template_is_called_for_what_is_created_and_only_then() -> None:
     """With the repository and the state; what it raises is raised: it is the author's code."""
     calls: list[tuple[Repository, CronJobState]] = []
@@ -142,22 +129,6 @@ def test_the_template_is_called_for_what_is_created_and_only_then() -> None:
         planned([], [asks("team-a/source-a")], template=lambda repository, state: None)
 
 
-@pytest.mark.parametrize(
-    "stranger",
-    [
-        {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": NAME, "namespace": NAMESPACE}},
-        {"kind": "CronJob", "metadata": {"name": "kopia-maint-x-f11df99437a0f538", "namespace": NAMESPACE}},
-        {"kind": "CronJob", "metadata": {"name": NAME, "namespace": "team-a"}},
-        {"kind": "", "metadata": {"name": NAME, "namespace": "team-a"}},
-        {"kind": "CronJob", "metadata": {"name": NAME, "namespace": "team-a"}, "spec": {"schedule": "damaged"}},
-    ],
-)
-def test_strangers_are_passed_over(stranger: dict[str, Any]) -> None:
-    """Another kind, KopiaMaintenance's CronJobs, and what a tenant made in its own namespace, whatever it holds."""
-    plan = planned([stranger], [stranger] if stranger["kind"] == "ConfigMap" else [])
-    assert (dict(plan.decisions), plan.errors, dict(plan.withheld)) == ({}, (), {})
-
-
 def test_an_unreadable_source_keeps_claim_and_cron_job() -> None:
     """Its standing says why, and carries the conflict that its claim is in."""
     plan = planned([stored(A, B)], [asks("team-a/source-a"), asks("team-b/source-b", "0 4 * *")])
@@ -171,112 +142,45 @@ def test_an_unreadable_source_keeps_claim_and_cron_job() -> None:
     assert plan.unreadable == {source("team-b/source-b"): error}
 
 
-@pytest.mark.parametrize(
-    ("secret", "known", "kept"),
-    [
-        ("shared-repo-secret", True, True),
-        ("other-secret", True, False),
-        ("Not a name", True, False),
-        (None, True, False),
-        ("other-secret", False, True),
-        (None, False, False),
-    ],
-)
-def test_an_unreadable_source_counts_for_the_secret_that_it_names(secret: str | None, known: bool, kept: bool) -> None:
-    """Whatever the CA; a CronJob whose Secret is not known counts as well, where it names a valid one."""
-    cron_job = stored(A)
-    if not known:
-        del cron_job["metadata"]["annotations"]["volsync.backube/repository-config"]
-    typo = asks("team-z/z", "0 2 * *", repository=secret, customCA={"key": "ca.crt"})
-    plan = planned([cron_job], [typo])
-    assert [write.action for write in plan.writes] == [Action.UPDATE if kept else Action.DELETE]
-    desired = plan.decisions[NAME].desired
-    assert (desired is not None and not desired.claims) is kept
-
-
-@pytest.mark.parametrize("complete", [True, False])
-def test_without_all_sources_nothing_is_deleted_and_no_claim_dropped(complete: bool) -> None:
-    """A claim of a source that is not listed stands, without a standing of its own."""
-    plan = planned([stored(A, B)], [], complete=complete)
-    assert [write.action for write in plan.writes] == ([Action.DELETE] if complete else [])
-    assert plan.standings == {}
-    plan = planned([stored(A, B)], [asks("team-c/c", "0 6 * * *")], complete=complete)
-    desired = plan.decisions[NAME].desired
-    assert desired is not None
-    assert len(desired.claims) == (1 if complete else 3)
-    assert list(plan.standings) == [source("team-c/c")]
-
-
-@pytest.mark.parametrize(
-    "nobody",
-    [{}, {"type": "ADDED", "object": asks("a/b")}, {"spec": {"kopia": {}}}, replication_source("team-a/Not A Name"), 5],
-)
-def test_an_object_that_nobody_can_name_makes_a_plan_incomplete(nobody: Any) -> None:
-    """It may be any source's."""
-    plan = planned([stored(A)], [nobody])
-    assert (plan.writes, len(plan.errors), dict(plan.unreadable)) == ((), 1, {})
-    assert plan.errors[0].source is None
-
-
-def test_a_source_that_moved_leaves_and_one_that_reads_as_none_is_not_listed() -> None:
-    """It counts in the new repository only; one without spec.kopia counts nowhere."""
-    plan = planned([stored(A)], [asks("team-a/source-a", repository="other-secret")])
-    assert {write.name: write.action for write in plan.writes} == {NAME: "delete", OTHER.cron_job_name: "create"}
-    restic = {**replication_source(), "spec": {"restic": {}}}
-    assert [write.action for write in planned([stored(A)], [restic]).writes] == [Action.DELETE]
-    assert planned([stored(A)], [restic], complete=False).writes == ()
-
-
-@pytest.mark.parametrize(
-    ("path", "value", "told"),
-    [
-        ("spec", {"schedule": "0 2 * *"}, "spec.schedule: expected 5 fields"),
-        ("apiVersion", "batch/v2", "apiVersion: 'batch/v2' is not known"),
-        ("kind", "", "kind: must not be empty"),
-        ("api_version", "batch/v1", "has the key api_version: pass the object"),
-    ],
-)
-def test_a_cron_job_that_cannot_be_understood_is_withheld(path: str, value: Any, told: str) -> None:
-    """It stays as it is; its enabled sources stand as Withheld, its disabled ones as Disabled; the others go on."""
-    sources = [
-        asks("team-a/source-a"),
-        replication_source("team-d/d", maintenanceCronJob={"enabled": False}),
-        asks("team-o/o", repository="other-secret"),
-    ]
-    plan = planned([{**stored(A), path: value}], sources)
+def test_why_a_cron_job_is_withheld() -> None:
+    """It stays as it is, and each source that asks for it is told so; the others go on."""
+    sources = [asks("team-a/source-a"), asks("team-o/o", repository="other-secret")]
+    plan = planned([{**stored(A), "spec": {"schedule": "0 2 * *"}}], sources)
     assert list(plan.decisions) == [write.name for write in plan.writes] == [OTHER.cron_job_name]
-    assert reasons(plan) == {"team-a/source-a": "Withheld", "team-d/d": "Disabled", "team-o/o": "Agreed"}
     standing = plan.standings[source("team-a/source-a")]
-    assert (standing.verdict, standing.message) == (None, f"Withheld: {NAME} stays as it is: {plan.withheld[NAME]}")
-    assert str(plan.withheld[NAME]).startswith(told)
+    assert (standing.verdict, standing.reason) == (None, "Withheld")
+    assert standing.message == f"Withheld: {NAME} stays as it is: {plan.withheld[NAME]}"
+    assert str(plan.withheld[NAME]).startswith("spec.schedule: expected 5 fields")
     assert plan.errors == (plan.withheld[NAME],)
 
 
-def test_withheld_sources_count_as_listed() -> None:
-    """Their claims elsewhere are dropped, even where there may be other sources."""
-    damaged = {**stored(ask("x/y", repository=OTHER)), "spec": {}}
-    plan = planned([stored(A), damaged], [asks("team-a/source-a", repository="other-secret")], complete=False)
-    desired = plan.decisions[NAME].desired
-    assert desired is not None
-    assert not desired.claims
-
-
-def test_a_cron_job_without_a_namespace_or_name_is_an_error() -> None:
-    """No API server sends one; whose name can be read is withheld."""
-    homeless = stored(A)
+def test_errors_are_told_once_and_in_order() -> None:
+    """CronJobs, then sources, each in the order of the input, then what cannot be written."""
+    homeless = stored(ask("a/a", repository=Repository("homeless")))
     del homeless["metadata"]["namespace"]
-    plan = planned([homeless, {"kind": "CronJob", "metadata": {"namespace": NAMESPACE}}], [asks("team-a/source-a")])
-    assert [error.path for error in plan.errors] == ["metadata.namespace", "metadata.name"]
-    assert (plan.writes, list(plan.withheld)) == ((), [NAME])
-
-
-def test_equal_objects_of_one_name_count_once() -> None:
-    """Whatever mappings they are made of."""
-    cron_job, one = stored(A, B), asks("team-a/source-a")
-    plan = planned([cron_job, copy.deepcopy(cron_job)], [one, copy.deepcopy(one), asks("team-b/source-b", "0 4 * * *")])
-    assert (plan.writes, plan.errors) == ((), ())
-    typo = asks("team-b/source-b", "0 4 * *")
-    assert len(planned([], [typo, copy.deepcopy(typo)]).errors) == 1
+    no_uid = stored(ask("a/a", repository=Repository("no-uid")))
+    del no_uid["metadata"]["uid"]
+    twice = stored(ask("x/y", repository=OTHER))
+    crowd = [asks(f"team-b/{'b' * 240}-{n}") for n in range(1200)]
+    typo, restic = asks("team-z/z", "0 4 * *"), {**replication_source("team-z/z"), "spec": {"restic": {}}}
+    cron_jobs = [stored(A), homeless, {"kind": "CronJob", "metadata": {}}, twice, {**twice, "spec": {}}, no_uid]
+    plan = planned(cron_jobs, [*crowd, copy.deepcopy(typo), typo, restic, asks("team-z/z")])
+    told = [
+        "metadata.namespace: is missing",
+        "metadata.name: is missing",
+        "spec.schedule: is missing",
+        "spec.kopia.maintenanceCronJob.schedule: expected 5 fields",
+        *["the source team-z/z is listed twice, with different content"] * 2,
+    ]
+    assert [str(error)[: len(start)] for error, start in zip(plan.errors, told)] == told
+    too_large = plan.withheld[NAME]
+    assert isinstance(too_large, StateTooLarge)
+    assert "namespace team-b" in str(too_large)
+    unsafe = plan.withheld[no_uid["metadata"]["name"]]
+    assert unsafe.path == "metadata.uid"
+    assert {*plan.errors[len(told) :]} == {too_large, unsafe}
+    assert plan.unreadable == {source("team-z/z"): plan.errors[len(told) - 1]}
+    assert all(len(standing.message) <= 1024 for standing in plan.standings.values())
 
 
 def test_objects_that_are_too_deep_to_compare_differ() -> None:
@@ -288,51 +192,15 @@ def test_objects_that_are_too_deep_to_compare_differ() -> None:
     assert list(plan.withheld) == [NAME]
 
 
-def test_different_cron_jobs_of_one_name_are_withheld() -> None:
-    """Which of them would it be?"""
-    plan = planned([stored(A), stored(A, B)], [asks("team-a/source-a")])
-    assert (dict(plan.decisions), plan.writes, list(plan.withheld)) == ({}, (), [NAME])
-    assert "is listed twice" in str(plan.errors[0])
-
-
-def test_different_sources_of_one_name_are_unreadable_for_the_secrets_of_both() -> None:
-    """Nobody can say which of them is meant: both repositories' CronJobs stay."""
-    cron_jobs = [stored(A), stored(ask("team-a/source-a", "0 2 * * *", repository=OTHER))]
-    plan = planned(cron_jobs, [asks("team-z/z"), asks("team-z/z", repository="other-secret")])
-    assert [(write.action, write.name) for write in plan.writes] == [
-        (Action.UPDATE, name) for name in sorted([NAME, OTHER.cron_job_name])
-    ]
-    assert reasons(plan) == {"team-z/z": "Unreadable"}
-    nothing = replication_source("team-z/z", customCA={"key": "/"}, maintenanceCronJob={"enabled": False})
-    assert request_from_manifest(nothing) is None
-    kept = planned(cron_jobs, [nothing, asks("team-z/z", repository="other-secret")]).decisions.values()
-    assert all(decision.desired is not None for decision in kept)
+def test_an_object_of_one_name_that_is_none_of_ours_may_be_there_twice() -> None:
+    """It is no source; where one of the two is a source, in whatever order, nobody can say which of them is right."""
     restic = [{**replication_source("team-z/z"), "spec": {"restic": {"n": n}}} for n in range(2)]
     assert (planned([], restic).standings, planned([], restic).errors) == ({}, ())
-    for third in (asks("team-z/z", "0 4 * *"), {**replication_source("team-z/z"), "spec": {"restic": {}}}):
-        for order in ([third, asks("team-z/z")], [asks("team-z/z"), third]):
-            assert reasons(planned([], order)) == {"team-z/z": "Unreadable"}
-
-
-def test_a_state_that_is_too_large_is_withheld_and_told_last() -> None:
-    """The others are written; the error names the namespace with the largest share."""
-    crowd = [asks(f"team-b/{'b' * 240}-{n}") for n in range(1200)]
-    plan = planned([stored(A)], [*crowd, asks("team-o/o", repository="other-secret"), {}])
-    assert [write.name for write in plan.writes] == [OTHER.cron_job_name]
-    assert [type(error) for error in plan.errors] == [InvalidManifest, StateTooLarge]
-    assert "namespace team-b" in str(plan.withheld[NAME])
-    assert reasons(plan)["team-o/o"] == "Agreed"
-    assert plan.standings[request_from_manifest(crowd[0]).source].reason == "Withheld"  # type: ignore[union-attr]
-    assert len(plan.standings[request_from_manifest(crowd[0]).source].message) <= 1024  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize("key", ["uid", "resourceVersion"])
-def test_a_cron_job_that_cannot_be_deleted_safely_is_withheld(key: str) -> None:
-    """Without its uid or resourceVersion another one of that name could be deleted."""
-    cron_job = stored(A)
-    del cron_job["metadata"][key]
-    plan = planned([cron_job], [])
-    assert (plan.writes, [error.path for error in plan.errors]) == ((), [f"metadata.{key}"])
+    nothing = replication_source("team-z/z", customCA={"key": "/"}, maintenanceCronJob={"enabled": False})
+    assert request_from_manifest(nothing) is None
+    both = [nothing, asks("team-z/z", repository="other-secret")]
+    kept = planned([stored(A), stored(ask("x/y", repository=OTHER))], both).decisions.values()
+    assert all(decision.desired is not None for decision in kept)
 
 
 def test_what_a_policy_raises_is_raised() -> None:
@@ -405,21 +273,3 @@ def test_a_stale_decision_is_not_written_with_a_fresh_resource_version() -> None
             write_for(decision, cron_job, JOB, operator_namespace=NAMESPACE)
     with pytest.raises(InvalidValue, match=r"does not hold decision\.current"):
         write_for(resolve(None, A, now=NOW), stored(A), JOB, operator_namespace=NAMESPACE)
-
-
-def test_no_deletion_without_uid_and_resource_version() -> None:
-    """Both are preconditions."""
-    manifest = stored(A)
-    del manifest["metadata"]["uid"]
-    decision = reconcile(state_from_manifest(manifest), [], now=LATER, policy=FirstWins())
-    with pytest.raises(InvalidManifest, match=r"metadata\.uid: is missing"):
-        write_for(decision, manifest, JOB, operator_namespace=NAMESPACE)
-
-
-def test_adoption_gives_a_cron_job_its_claims() -> None:
-    """One that has none yet, as the fork's: the first write adds them, for one source or for all."""
-    manifest = stored(A)
-    del manifest["metadata"]["annotations"][CLAIMS_ANNOTATION]
-    plan = planned([manifest], [asks("team-a/source-a"), asks("team-b/source-b", "0 4 * * *")])
-    (write,) = plan.writes
-    assert set(write.body["metadata"]["annotations"]) == {CLAIMS_ANNOTATION, "volsync.backube/schedule-conflict"}
