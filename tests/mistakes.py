@@ -242,7 +242,7 @@ IMPLEMENTATIONS = {
         "Permitted", lambda policy, current, _: policy if current else made(lambda *_: True, policy.name)
     ),
     "hands over without asking": Implementation(
-        "Visible",
+        "Quiet",
         hand_over=lambda current, to, policy: kopia_maint.hand_over(
             current, to, policy=made(lambda *_: True, policy.name)
         ),
@@ -296,9 +296,9 @@ IMPLEMENTATIONS = {
         "Visible", lambda it: evolve(it, verdict=Verdict.AGREED) if it.verdict is Verdict.ESTABLISHED else it
     ),
     "keeps a mark as long as the claim": answering("Visible", never_clears),
-    "marks no other claim when one is withdrawn": Implementation("Visible", withdraw=withdraws_one_mark),
-    "withdraws the namespace": Implementation("Visible", withdraw=withdraws_the_namespace),
-    "takes a superseded claim for a conflict": saying("Visible", rejects_the_owner),
+    "marks no other claim when one is withdrawn": Implementation("Quiet", withdraw=withdraws_one_mark),
+    "withdraws the namespace": Implementation("Quiet", withdraw=withdraws_the_namespace),
+    "takes a superseded claim for a conflict": saying("Quiet", rejects_the_owner),
     "takes unreadable sources for gone": Implementation(
         "Visible",
         reconcile=lambda *given, now, policy, unreadable: kopia_maint.reconcile(*given, now=now, policy=policy),

@@ -9,11 +9,8 @@ from io import BytesIO
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from kopia_maint.conformance import _answer, answer
-from kopia_maint.conformance._answer import OPS
 
 from ..helpers import replication_source
 
@@ -44,32 +41,6 @@ def question(**members: Any) -> dict[str, Any]:
 def asked(**members: Any) -> dict[str, Any]:
     """Return the answer to such a line."""
     return answer(json.dumps(question(**members)))
-
-
-def test_a_request_is_answered_with_a_verdict_and_the_cron_job() -> None:
-    """A new CronJob is a whole one; asked again, it comes back as it is."""
-    first = asked()
-    assert first["verdict"] == "established"
-    assert first["cronJob"]["metadata"]["name"] == "kopia-maintenance-f11df99437a0f538"
-    assert asked(current=first["cronJob"]) == {"verdict": "agreed", "cronJob": first["cronJob"]}
-
-
-def test_a_current_cron_job_is_patched() -> None:
-    """What is not ours comes back as it was; the arguments of the line do not leak into one another."""
-    current = asked()["cronJob"]
-    current["status"] = {"lastScheduleTime": None, "note": "\ud800"}
-    request = replication_source(maintenanceCronJob={"schedule": "0 3 * * *"})
-    again = asked(current=current, request=request)["cronJob"]
-    assert again["status"] == current["status"]
-    assert again["spec"] == {"schedule": "0 3 * * *"}
-
-
-def test_what_is_no_kopia_source_has_no_verdict() -> None:
-    """The CronJob comes back as it was given, and is not even read."""
-    assert asked(request={"kind": "ConfigMap", "metadata": {}}, current={"as": "given"}) == {
-        "verdict": None,
-        "cronJob": {"as": "given"},
-    }
 
 
 def test_an_error_says_what_and_where() -> None:
@@ -176,40 +147,6 @@ def test_a_line_that_is_too_long_is_not_parsed(monkeypatch: pytest.MonkeyPatch) 
     """Its length alone is looked at."""
     monkeypatch.setattr(_answer, "MAX_LENGTH", 10)
     assert "longer than 10 bytes" in answer(b'{"op": "resolve"}')["error"]["message"]
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
-    lambda values: st.lists(values, max_size=3) | st.dictionaries(st.text(), values, max_size=3),
-    max_leaves=10,
-)
-MANIFESTS = st.fixed_dictionaries(
-    {},
-    optional={
-        "kind": JSON,
-        "metadata": st.fixed_dictionaries({}, optional={"name": JSON, "namespace": JSON, "annotations": JSON}) | JSON,
-        "spec": st.fixed_dictionaries({}, optional={"kopia": JSON, "schedule": JSON}) | JSON,
-    },
-)
-
-
-@settings(deadline=None)
-@given(
-    st.fixed_dictionaries(
-        {},
-        optional={
-            **dict.fromkeys(("current", "request"), MANIFESTS),
-            **dict.fromkeys(("requests", "cronJobs", "replicationSources"), st.lists(MANIFESTS)),
-            **dict.fromkeys(("namespace", "source", "complete", "operatorNamespace"), JSON),
-        },
-    ),
-    st.sampled_from([*OPS]),
-    st.fixed_dictionaries({"name": st.just("bounded")}, optional={"policy": JSON, "shortest": JSON}) | st.just(BOUNDED),
-)
-def test_every_line_has_an_answer(members: dict[str, Any], op: str, policy: object) -> None:
-    """No shape of a manifest leads to anything but an object that JSON can hold."""
-    answered = asked(**{**PLAN, **members, "op": op, "policy": policy})
-    assert json.loads(json.dumps(answered, allow_nan=False)) == answered
 
 
 def test_serve_answers_each_line_before_it_reads_the_next() -> None:

@@ -144,7 +144,7 @@ PLANNED = {"cronJobs": {"ours": cron_job()}, "standings": {"team-a/a": "agreed"}
         ({"cronJobs": {}}, PLANNED, [("cronJobs", [], ["ours"])]),
         ({"cronJobs": {"ours": None}}, {"cronJobs": {"ours": None}}, []),
         ({"unchanged": True}, {"cronJobs": {"new": None}}, []),
-        ({"unchanged": True}, {"cronJobs": {"kept": None}}, [("unchanged cronJob.kept", {"spec": {}}, ...)]),
+        ({"unchanged": True}, {"cronJobs": {"kept": None}}, [("unchanged cronJob.kept", {"spec": {}}, None)]),
         ({"withheld": []}, {"withheld": []}, [("cronJob", "a CronJob, or null", ...)]),
         ({"withheld": []}, {"withheld": [], "cronJobs": {"a": 5}}, [("cronJob", "a CronJob, or null", {"a": 5})]),
     ],
@@ -240,9 +240,13 @@ def test_a_hang_ends_when_its_time_is_up_and_is_not_waited_for_too_often() -> No
 
 
 def ended(pids: Path) -> bool:
-    """Return whether the process whose number a file holds has ended."""
-    state = subprocess.run(["ps", "-o", "stat=", "-p", pids.read_text().strip()], stdout=subprocess.PIPE, check=False)
-    return state.stdout.strip()[:1] in (b"", b"Z")
+    """Return whether the process whose number a file holds has ended, or does so at last: a busy machine kills late."""
+    shows = ["ps", "-o", "stat=", "-p", pids.read_text().strip()]
+    for _ in range(100):
+        if subprocess.run(shows, stdout=subprocess.PIPE, check=False).stdout.strip()[:1] in (b"", b"Z"):
+            return True
+        time.sleep(0.1)
+    return False
 
 
 @pytest.mark.parametrize("then", ["import time; time.sleep(1000)", "raise SystemExit", LOOP + RIGHT])
@@ -304,7 +308,7 @@ def test_megabytes_without_an_end_are_cut_off(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_megabytes_of_log_are_no_obstacle() -> None:
-    """Standard error is read all the time, and only its end is kept."""
+    """Standard error goes to a file, and only its end is told."""
     script = LOOP + "sys.stderr.write('x' * 3_000_000) and " + RIGHT
     assert put(script, [SUBJECT] * 2) == ["", ""]
     (fault,) = put(LOOP + "sys.stderr.write('x' * 3_000_000); sys.exit('the end')", [SUBJECT])

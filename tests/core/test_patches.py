@@ -9,10 +9,10 @@ from typing import Any
 import json_merge_patch  # type: ignore[import-untyped]
 import pytest
 
-from kopia_maint import CronJobState, Policy, manifest_from_state, patch_from_state, state_from_manifest
+from kopia_maint import CronJobState, Policy, Schedule, manifest_from_state, patch_from_state, state_from_manifest
 from kopia_maint._policy import POLICIES
 from kopia_maint.testing import Edited
-from kopia_maint.testing._explore import SCHEDULES, sources_of, steps
+from kopia_maint.testing._explore import sources_of, steps
 from kopia_maint.testing._history import EPOCH, Subject
 
 FOREIGN: dict[str, Any] = {
@@ -44,11 +44,12 @@ OURS = ("volsync.backube/", "source-namespace.volsync.backube/")
 def reachable(policy: Policy) -> tuple[CronJobState, ...]:
     """Return every state that a small scope can reach, all at one time."""
     sources, subject = sources_of(["team-a", "team-b"], 1), Subject(policy)
+    schedules = [Schedule.parse("0 4 * * *"), Schedule.parse("@hourly")]
     seen: dict[CronJobState | None, None] = {None: None}
     todo: list[CronJobState | None] = [None]
     while todo:
         state = todo.pop()
-        for step in steps(state, sources, SCHEDULES[:2]):
+        for step in steps(state, sources, schedules):
             after = subject.take(state, step, EPOCH).after
             if after not in seen and not isinstance(step, Edited):  # an edit leaves marks that no decision leaves
                 seen[after] = None

@@ -109,13 +109,6 @@ def test_manifests_are_of_every_kind(
     find(objects, lambda manifest: code(read, manifest).startswith(what), settings=settings(QUICK, max_examples=5000))
 
 
-@given(strategies.replication_sources(broken=False), strategies.cron_jobs(broken=False))
-def test_manifests_that_are_not_broken_are_objects(source: dict[str, Any], cron_job: dict[str, Any]) -> None:
-    """A schedule may be wrong all the same: it is the tenant's."""
-    assert code(state_from_manifest, cron_job) in ("CronJobState", "NoneType")
-    assert not code(request_from_manifest, source).startswith("invalid-manifest")
-
-
 @settings(deadline=None)
 @given(strategies.plans())
 def test_nothing_is_lost_between_objects_and_plan(plan: Plan) -> None:

@@ -15,8 +15,9 @@ import subprocess
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from tempfile import TemporaryFile
 from time import monotonic, sleep
-from typing import Any
+from typing import IO, Any
 
 from attrs import frozen
 
@@ -25,11 +26,10 @@ from .._manifest import CONFLICT_ANNOTATION, NAMESPACE_LABEL_PREFIX, OWNER_KEY
 from .._objects import merge_patch
 from .._schedule import Schedule
 from ._answer import MAX_LENGTH, read
-from ._vectors import Step, Vector
+from ._vectors import Vector
 
 _MAX_HANGS = 3
 _CHUNK = 64 * 1024
-_PIPE = 1024 * 1024  # the most that a pipe holds, as Linux has it
 _LAST_WORDS = 500
 _MAX_DIFFERENCES = 20
 
@@ -79,13 +79,14 @@ def run(
     todo = [(vector, not ops or vector.ops <= set(ops)) for vector in vectors]
     if not any(asked for _, asked in todo):
         raise InvalidValue(f"there is no vector for {', '.join(ops)}")
-    implementation = _Implementation(command, timeout)
-    try:
-        implementation.start()
-        for vector, asked in todo:
-            yield outcome(vector, implementation.ask) if asked else Outcome(vector, 0, ())
-    finally:
-        implementation.stop()
+    with TemporaryFile() as log:
+        implementation = _Implementation(command, timeout, log)
+        try:
+            implementation.start()
+            for vector, asked in todo:
+                yield outcome(vector, implementation.ask) if asked else Outcome(vector, 0, ())
+        finally:
+            implementation.stop()
 
 
 class _Fault(Exception):
@@ -94,67 +95,56 @@ class _Fault(Exception):
 
 def outcome(vector: Vector, ask: Callable[[dict[str, Any]], dict[str, Any]]) -> Outcome:
     """Put the steps of *vector* to whoever answers *ask*, until something is different."""
-    current: Any = {} if vector.current is None and "plan" in vector.ops else vector.current
+    plans = "plan" in vector.ops
+    start = vector.current if plans else {"": vector.current}  # the CronJobs by name, a single one without
+    current = _there(start or {})
     number = 0
     for number, step in enumerate(vector.steps, 1):
-        current = merge_patch(current, step.edit) if step.edit else current
+        if step.edit:
+            current = merge_patch(current, step.edit if plans else {"": step.edit})
+        given = {"cronJobs": [*current.values()]} if plans else {"current": current.get("")}
         try:
-            answer = ask({**step.send, **_given(step, current)})
+            answer = ask({**step.send, **given})
         except _Fault as fault:
             return Outcome(vector, number, (Difference("answer", "one line of JSON", str(fault)),))
-        differences = tuple(_differences(step, current, answer))
+        got = answer.get("cronJobs", ...) if plans else {"": answer.get("cronJob", ...)}
+        differences = tuple(_differences(step.expect, current, answer, got))
         if differences:
             return Outcome(vector, number, differences[:_MAX_DIFFERENCES])
-        current = current if "error" in answer else _after(step, current, answer)
+        if "error" not in answer:
+            current = _there({**current, **got})
     return Outcome(vector, number, ())
 
 
-def _given(step: Step, current: Any) -> dict[str, Any]:
-    return {"cronJobs": [*current.values()]} if _plans(step) else {"current": current}
-
-
-def _after(step: Step, current: Any, answer: dict[str, Any]) -> Any:
-    if not _plans(step):
-        return answer["cronJob"]
-    after = {**current, **answer["cronJobs"]}
-    return {name: cron_job for name, cron_job in after.items() if cron_job is not None}
-
-
-def _plans(step: Step) -> bool:
-    return bool(step.send["op"] == "plan")
+def _there(cron_jobs: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: cron_job for name, cron_job in cron_jobs.items() if cron_job is not None}
 
 
 # --- what is compared ----------------------------------------------------------
 
 
-def _differences(step: Step, current: Any, answer: dict[str, Any]) -> Iterator[Difference]:
-    expect = step.expect
+def _differences(expect: Mapping[str, Any], current: dict[str, Any], answer: Any, got: Any) -> Iterator[Difference]:
     if "error" in expect or "error" in answer:
         error = answer.get("error", ...)
-        got = error.get("code", ...) if isinstance(error, dict) else error
-        if got != expect.get("error", ...):
-            yield Difference("error", expect.get("error", ...), answer.get("error", ...))
+        code = error.get("code", ...) if isinstance(error, dict) else error
+        if code != expect.get("error", ...):
+            yield Difference("error", expect.get("error", ...), error)
         return
-    for what in ("verdict", "verdicts", "standings"):
+    for what in ("verdict", "verdicts", "standings", "withheld"):
         if what in expect:
-            yield from _unequal(what, expect[what], answer.get(what, ...))
-    if "withheld" in expect:
-        withheld = answer.get("withheld", ...)
-        yield from _unequal("withheld", _sorted(expect["withheld"]), _sorted(withheld))
-    got = answer.get("cronJobs", ...) if _plans(step) else {"": answer.get("cronJob", ...)}
+            yield from _unequal(what, _sorted(expect[what]), _sorted(answer.get(what, ...)))
     if not isinstance(got, dict) or not all(it is None or isinstance(it, dict) for it in got.values()):
         yield Difference("cronJob", "a CronJob, or null", got.get("", got) if isinstance(got, dict) else got)
         return
-    expected = expect.get("cronJobs") if _plans(step) else {"": expect["cronJob"]} if "cronJob" in expect else None
-    if expected is not None:
-        yield from _unequal("cronJobs", sorted(expected), sorted(got))
-        for name in expected.keys() & got.keys():
-            yield from _observed(name and f"{name}: ", expected[name], got[name])
-    after = _after(step, current, answer)
-    if expect.get("unchanged") is True:
-        yield from _unequal("unchanged cronJob", current, after)
-    elif expect.get("unchanged") is False and after == current:
+    expected = {"": expect["cronJob"]} if "cronJob" in expect else expect.get("cronJobs", got)
+    yield from _unequal("cronJobs", sorted(expected), sorted(got))
+    for name in expected.keys() & got.keys() if expected is not got else ():
+        yield from _observed(name and f"{name}: ", expected[name], got[name])
+    after = _there({**current, **got})
+    if expect.get("unchanged") is False and after == current:
         yield Difference("cronJob", "a change", "none")
+    for name in {**current, **after} if expect.get("unchanged") else ():
+        yield from _unequal(f"unchanged cronJob{name and '.'}{name}", current.get(name), after.get(name))
 
 
 def _observed(where: str, expect: Mapping[str, Any] | None, got: Mapping[str, Any] | None) -> Iterator[Difference]:
@@ -210,42 +200,42 @@ def _unequal(path: str, expected: Any, got: Any) -> Iterator[Difference]:
 class _Implementation:
     """A process that is asked lines, and is started again when it has failed."""
 
-    def __init__(self, command: Sequence[str], timeout: float) -> None:
+    def __init__(self, command: Sequence[str], timeout: float, log: IO[bytes]) -> None:
         self._command = command
         self._timeout = timeout
+        self._log = log
         self._hangs = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._last_words = b""
 
     def start(self) -> None:
         """Start it, in a session of its own: what it starts itself is ended with it."""
-        pipe = subprocess.PIPE
+        self._log.seek(0)
+        self._log.truncate()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
         restored = partial(signal.pthread_sigmask, signal.SIG_SETMASK, mask)
         try:  # a signal that comes now has to wait until there is something to end
             self._process = subprocess.Popen(
                 self._command,
                 bufsize=0,
-                stdin=pipe,
-                stdout=pipe,
-                stderr=pipe,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=self._log,
                 start_new_session=True,
                 preexec_fn=restored,  # noqa: PLW1509 - there are no threads
             )
         finally:
             restored()
-        self._last_words = b""
         for stream in self._streams():
             os.set_blocking(stream.fileno(), False)
 
-    def stop(self) -> int | None:
-        """End it and all that it started, gently at first; return its exit status if it ended by itself."""
+    def stop(self) -> str:
+        """End it and all that it started, gently at first; return how it ended, and its last words."""
         process, self._process = self._process, None
         if process is None:
-            return None
+            return ""
         ended = False
         try:
-            for stream in (process.stdin, process.stdout, process.stderr):
+            for stream in (process.stdin, process.stdout):
                 assert stream is not None
                 stream.close()
             ended = _ends(process.pid)
@@ -253,7 +243,10 @@ class _Implementation:
             with suppress(ProcessLookupError, PermissionError):  # nobody is left
                 os.killpg(process.pid, signal.SIGKILL)
             status = process.wait()
-        return status if ended else None
+        self._log.seek(max(self._log.seek(0, os.SEEK_END) - _LAST_WORDS, 0))
+        words = self._log.read().decode(errors="replace").strip()
+        told = f"it ended with status {status}" if ended else "it closed its output"
+        return f"{told}; its last words: {words}" if words else told
 
     def ask(self, question: dict[str, Any]) -> dict[str, Any]:
         """Return the answer to a line."""
@@ -263,31 +256,25 @@ class _Implementation:
             self.start()
         try:
             return read(self._exchange(json.dumps(question).encode() + b"\n"))
-        except KopiaMaintError as error:
+        except (KopiaMaintError, _Fault) as error:
             self.stop()  # what else it has to say belongs to this line, not to the next
             raise _Fault(str(error)) from None
-        except _Fault:
-            self.stop()
-            raise
 
-    def _streams(self) -> tuple[Any, Any, Any]:
+    def _streams(self) -> tuple[Any, Any]:
         assert self._process is not None
-        return self._process.stdin, self._process.stdout, self._process.stderr
+        return self._process.stdin, self._process.stdout
 
     def _exchange(self, line: bytes) -> bytes:
-        stdin, stdout, stderr = self._streams()
+        stdin, stdout = self._streams()
         deadline, unsent, answer = monotonic() + self._timeout, memoryview(line), bytearray()
         with selectors.DefaultSelector() as selector:
             selector.register(stdin, selectors.EVENT_WRITE)
             selector.register(stdout, selectors.EVENT_READ)
-            selector.register(stderr, selectors.EVENT_READ)
             while True:
                 ready = [key.fileobj for key, _ in selector.select(max(deadline - monotonic(), 0))]
                 if monotonic() > deadline:
                     self._hangs += 1
                     raise _Fault(f"it did not answer within {self._timeout:g} seconds")
-                if stderr in ready and not self._listen(stderr):
-                    selector.unregister(stderr)
                 if stdin in ready:
                     try:
                         unsent = unsent[os.write(stdin.fileno(), unsent[:_CHUNK]) :]
@@ -299,26 +286,11 @@ class _Implementation:
                     chunk = os.read(stdout.fileno(), _CHUNK)
                     answer += chunk
                     if not chunk:
-                        raise _Fault(self._epitaph())
+                        raise _Fault(self.stop())
                     if len(answer) > MAX_LENGTH:
                         raise _Fault(f"it wrote more than {MAX_LENGTH} bytes without an end of line")
                     if b"\n" in chunk:
                         return bytes(answer)
-
-    def _listen(self, stderr: Any) -> bool:
-        words = os.read(stderr.fileno(), _CHUNK)
-        self._last_words = (self._last_words + words)[-_LAST_WORDS:]
-        return bool(words)
-
-    def _epitaph(self) -> str:
-        stderr = self._streams()[2]
-        with suppress(BlockingIOError):
-            for _ in range(_PIPE // _CHUNK):
-                self._listen(stderr)
-        status = self.stop()
-        ended = "it closed its output" if status is None else f"it ended with status {status}"
-        words = self._last_words.decode(errors="replace").strip()
-        return f"{ended}; its last words: {words}" if words else ended
 
 
 def _ends(pid: int) -> bool:

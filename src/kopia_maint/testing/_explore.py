@@ -8,12 +8,15 @@ from attrs import frozen
 
 from .._errors import InvalidValue
 from .._model import CronJobState, SourceRef, SourceRequest
-from .._policy import FirstWins, Policy
+from .._policy import Policy
+from .._resolver import FIRST_WINS
 from .._resolver import reconcile as _reconcile
 from .._resolver import resolve as _resolve
 from .._schedule import Schedule
 from ._history import (
     EPOCH,
+    NAMESPACES,
+    SCHEDULES,
     Edited,
     HandedOver,
     Reconcile,
@@ -24,30 +27,18 @@ from ._history import (
     Submitted,
     Transition,
     Withdrawn,
-    moment,
 )
 from ._laws import REPOSITORY, Violation, attempt, requests_of
 
-NAMESPACES = tuple(f"team-{letter}" for letter in "abcdefgh")
-SCHEDULES = tuple(
-    map(
-        Schedule.parse, "0 4 * * *|@hourly|@daily|0 2 * * *|@every 90m|0 3 * * 1-5|0 0 1,15 * 1|*/15 * * * *".split("|")
-    )
-)
-_FIRST_WINS = FirstWins()
 _MOST = 8
 
 
 @frozen
 class Exploration:
     """
-    What :func:`explore` has seen.
+    What :func:`explore` has seen: how many states and transitions, and the shortest history that breaks a law, or None.
 
-    Attributes:
-        states: How many states there are, those counted once that differ only in times, or in the names of the
-            sources of one namespace.
-        transitions: How many transitions were taken and checked.
-        violation: The shortest history that breaks a law, or None.
+    States that differ only in times, or in the names of the sources of one namespace, are counted once.
     """
 
     states: int
@@ -60,7 +51,7 @@ class Exploration:
 
 
 def explore(
-    policy: Policy = _FIRST_WINS,
+    policy: Policy = FIRST_WINS,
     *,
     namespaces: int = 2,
     sources_per_namespace: int = 2,
@@ -85,8 +76,9 @@ def explore(
     for number in (namespaces, sources_per_namespace, schedules):
         if not 1 <= number <= _MOST:
             raise InvalidValue(f"explore takes numbers from 1 to {_MOST}, not {number}")
-    subject = Subject(policy, resolve, reconcile)
-    return search(subject, sources_of(NAMESPACES[:namespaces], sources_per_namespace), SCHEDULES[:schedules])
+    sources = sources_of(NAMESPACES[:namespaces], sources_per_namespace)
+    asked = [Schedule.parse(text) for text in SCHEDULES[1:][:schedules]]
+    return search(Subject(policy, resolve, reconcile), sources, asked)
 
 
 def sources_of(namespaces: Sequence[str], each: int) -> tuple[SourceRef, ...]:
@@ -101,17 +93,15 @@ def search(subject: Subject, sources: Sequence[SourceRef], schedules: Sequence[S
     transitions = 0
     while queue:
         history = queue.popleft()
-        state, now = history[-1].after if history else None, moment(len(history))
+        state = history[-1].after if history else None
         for step in filter(subject.answers, steps(state, sources, schedules)):
             transitions += 1
-            transition, found = attempt(subject, state, step, now, states=False)
-            reached = _undated(transition.after)
-            if found is None and reached not in seen:
+            longer, violation = attempt(subject, history, step)
+            reached = _undated(longer[-1].after)
+            if reached not in seen:
                 seen.add(reached)
-                transition, found = attempt(subject, state, step, now)
-                queue.append((*history, transition))
-            if found is not None:
-                violation = Violation(found[0], (*history, transition), found[1], subject.name)
+                queue.append(longer)
+            if violation is not None:
                 return Exploration(len(seen), transitions, violation)
     return Exploration(len(seen), transitions, None)
 

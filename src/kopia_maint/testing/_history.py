@@ -1,5 +1,6 @@
 """What happened, step by step? Histories of an implementation, and how they are told."""
 
+import re
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from datetime import datetime, timedelta, timezone
@@ -17,6 +18,13 @@ from .._resolver import reconcile as _reconcile
 from .._resolver import resolve as _resolve
 from .._resolver import withdraw as _withdraw
 from .._schedule import MAX_LENGTH, Schedule
+
+NAMESPACES = tuple(f"team-{letter}" for letter in "abcdefgh")
+SCHEDULES = (
+    *("0 2 * * *", "0 4 * * *", "@hourly", "@every 90m", "0 3 * * 1-5", "0 0 1,15 * 1"),
+    *("@daily", "0 0 * * *", "*/15 * * * *"),
+)
+"""What is tried first: the default, and others of every kind; two of them are one."""
 
 EPOCH = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
 """When histories begin."""
@@ -160,18 +168,7 @@ class Subject:
 
 @frozen
 class Transition:
-    """
-    One step, and its result.
-
-    Attributes:
-        before: The state before it.
-        step: What happened.
-        now: When.
-        after: The state after it.
-        verdicts: What became of each source's request.
-        conflicts: The records of the rejected ones.
-        raised: What the step raised instead of giving a result, or ``""``.
-    """
+    """One step, and its result: the state after it, what became of each request, or what was raised instead."""
 
     before: CronJobState | None
     step: Step
@@ -223,28 +220,10 @@ def _in_other_words(request: SourceRequest) -> SourceRequest:
 
 def respelt(schedule: Schedule, zeros: str) -> Schedule:
     """Return the same schedule in another spelling, with so many zeros in front of its numbers."""
-    other = _spelling(schedule.canonical, zeros)
+    stars = schedule.canonical.replace("*", "?")
+    other = re.sub(r"\d+", rf"{zeros}\g<0>", stars)
+    other = other if len(other) <= MAX_LENGTH else stars
     return Schedule.parse(other if other != schedule.text else schedule.canonical)
-
-
-@lru_cache(maxsize=1024)
-def _spelling(canonical: str, zeros: str) -> str:
-    if canonical.startswith("@every "):
-        return canonical.replace("@every ", f"@every {zeros}h")
-    fields = (",".join(_halves(item, zeros) for item in field.split(",")[::-1]) for field in canonical.split())
-    other = " ".join(fields)
-    return other if len(other) <= MAX_LENGTH else canonical.replace("*", "?")
-
-
-def _halves(item: str, zeros: str) -> str:
-    """Spell one item of a list in two halves, if it is a range, and with zeros in front of every number."""
-    if item == "*":
-        return "?"
-    first, _, last = item.partition("-")
-    if not last:
-        return zeros + first
-    middle = (int(first) + int(last)) // 2
-    return f"{zeros}{middle + 1}-{zeros}{last},{zeros}{first}-{zeros}{middle}"
 
 
 def told(state: CronJobState | None) -> str:

@@ -6,8 +6,9 @@ None. That is enough for whole histories: every law is such that it holds always
 if it holds at each step, so no check has to know what came before.
 """
 
-from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
+from functools import lru_cache
 from typing import Any
 
 from attrs import evolve, field, frozen
@@ -42,38 +43,25 @@ _STRANGER = SourceRequest(SourceRef("zz-stranger", "zz-stranger"), REPOSITORY, S
 _LATER = timedelta(minutes=1)
 _REPETITIONS = 10
 _FOREIGN: dict[str, Any] = {
-    "metadata": {
-        "name": REPOSITORY.cron_job_name,
-        "labels": {"team": "storage"},
-        "annotations": {"note": "keep"},
-        "finalizers": ["a/b"],
-    },
+    "metadata": {"labels": {"team": "storage"}, "annotations": {"note": "keep"}, "finalizers": ["a/b"]},
     "spec": {"suspend": False, "jobTemplate": {"spec": {"backoffLimit": 3}}},
-    "status": {"active": []},
 }
 
-StepCheck = Callable[[Subject, Transition], "str | None"]
-StateCheck = Callable[[Subject, CronJobState, Transition], "str | None"]
+Check = Callable[[Subject, Transition], "str | None"]
 
 
 @frozen
 class Law:
     """
-    One law.
+    One law: its number, name and sentence in the semantics, and its check.
 
-    Attributes:
-        number: Its number in the semantics.
-        name: Its name there.
-        sentence: What it says.
-        of_step: Its check of one transition, if it has one.
-        of_state: Its check of the state that a transition leads to, if it has one.
+    The check is given what is tested and one of its transitions, and returns what is wrong with that, or None.
     """
 
     number: int
     name: str
     sentence: str
-    of_step: StepCheck | None = field(default=None, repr=False, kw_only=True)
-    of_state: StateCheck | None = field(default=None, repr=False, kw_only=True)
+    check: Check = field(repr=False)
 
     def __str__(self) -> str:
         return f"Law {self.number}, {self.name}: {self.sentence}"
@@ -81,15 +69,7 @@ class Law:
 
 @frozen
 class Violation:
-    """
-    A law that does not hold, and the history that shows it. As text it reads as a story.
-
-    Attributes:
-        law: Which law.
-        history: The steps, the last one being the one that breaks it.
-        fault: What was expected, and what happened.
-        policy: The name of the policy.
-    """
+    """A law that does not hold under a policy, what is wrong, and the shortest history found; as text, a story."""
 
     law: Law
     history: tuple[Transition, ...]
@@ -106,51 +86,48 @@ def _dissenters(state: CronJobState) -> list[SourceRef]:
     return [source for source, claim in state.claims.items() if claim.schedule not in (None, state.schedule)]
 
 
-def tell(subject: Subject, history: tuple[Step, ...]) -> Violation | None:
+def tell(subject: Subject, steps: Iterable[Step]) -> Violation | None:
     """Play a history that begins with no CronJob, and return the first violation of a law, or None."""
-    transitions: list[Transition] = []
-    state = None
-    for step in filter(subject.answers, history):
-        transition, found = attempt(subject, state, step, moment(len(transitions)))
-        transitions.append(transition)
-        if found is not None:
-            return Violation(found[0], tuple(transitions), found[1], subject.name)
-        state = transition.after
+    history: tuple[Transition, ...] = ()
+    for step in filter(subject.answers, steps):
+        history, violation = attempt(subject, history, step)
+        if violation is not None:
+            return violation
     return None
 
 
 def attempt(
-    subject: Subject, state: CronJobState | None, step: Step, now: datetime, *, states: bool = True
-) -> tuple[Transition, tuple[Law, str] | None]:
-    """Take one step, and return it with the law that it breaks, if any; with *states*, its result is checked, too."""
-    untouched = state and disguised(state)
+    subject: Subject, history: tuple[Transition, ...], step: Step
+) -> tuple[tuple[Transition, ...], Violation | None]:
+    """Take one more step, and return the longer history, and the law that the step breaks, if any."""
+    before, now = history[-1].after if history else None, moment(len(history))
+    untouched = before and disguised(before)
+    found: tuple[Law, str] | None
     try:
-        transition = subject.take(state, step, now)
+        transition = subject.take(before, step, now)
     except Raised as raised:  # there is no result, and so not the same one for the same arguments
-        return Transition(state, step, now, state, raised=str(raised)), (PURE, _but("a result", raised))
-    if untouched != state:
-        return transition, (PURE, _but(f"the state before is left as it was, {told(untouched)}", told(state)))
-    found = violated(subject, transition, states=states)
-    for _ in range(_REPETITIONS if found else 0):
-        again = violated(subject, transition, states=states)
-        if again != found:  # a clock, a memory or chance may show under the name of any law
-            return transition, (PURE, _but("the same each time", "once it broke another law, and once it did not"))
-    return transition, found
+        transition, found = Transition(before, step, now, before, raised=str(raised)), (pure, _but("a result", raised))
+    else:
+        found = _violated(subject, transition)
+        if untouched != before:
+            found = pure, _but(f"the state before is left as it was, {told(untouched)}", told(before))
+        elif found and any(_violated(subject, transition) != found for _ in range(_REPETITIONS)):
+            # a clock, a memory or chance may show under the name of any law
+            found = pure, _but("the same each time", "once it broke another law, and once it did not")
+    longer = (*history, transition)
+    return longer, found and Violation(found[0], longer, found[1], subject.name)
 
 
-def violated(subject: Subject, transition: Transition, *, states: bool = True) -> tuple[Law, str] | None:
-    """Return the first law that a transition (and the state it leads to) breaks, and what is wrong."""
+def _violated(subject: Subject, transition: Transition) -> tuple[Law, str] | None:
     nothing = None
     for law in LAWS:
         try:
-            fault = law.of_step(subject, transition) if law.of_step else None
-            if fault is None and law.of_state and transition.after is not None and states:
-                fault = law.of_state(subject, transition.after, transition)
+            fault = law.check(subject, transition)
         except Raised as raised:  # another law may say why
-            nothing = nothing or (PURE, f"Then: {raised.step}\n{_but('a result', raised)}")
-            continue
-        if fault is not None:
-            return law, fault
+            nothing = nothing or (pure, f"Then: {raised.step}\n{_but('a result', raised)}")
+        else:
+            if fault is not None:
+                return law, fault
     return nothing
 
 
@@ -219,24 +196,27 @@ def requests_of(state: CronJobState | None) -> dict[SourceRef, SourceRequest]:
     return {source: SourceRequest(source, REPOSITORY, claim.schedule) for source, claim in claims.items()}
 
 
-# --- the checks ----------------------------------------------------------------
+# --- the laws ------------------------------------------------------------------
 
 
-def _pure(subject: Subject, t: Transition) -> str | None:
-    before, step = t.before and disguised(t.before), in_other_words(t.step)
-    for expected, other, equal, same in (
-        ("the same result as the first time", subject, t.before, t.step),
-        (
-            "the same result after a restart of the operator",
-            subject.restarted(),
-            t.before and read_back(t.before),
-            t.step,
-        ),
-        ("the same result for other spellings, and claims in another order", subject, before, step),
+def _law(number: int, name: str, sentence: str) -> Callable[[Check], Law]:
+    return lambda check: Law(number, name, sentence, check)
+
+
+@_law(
+    1,
+    "Pure",
+    "Same arguments, same result; equal states, equal results. No I/O, no clock, no randomness, arguments untouched.",
+)
+def pure(subject: Subject, t: Transition) -> str | None:
+    read, other = t.before and read_back(t.before), t.before and disguised(t.before)
+    for circumstances, again in (
+        ("as the first time", subject.take(t.before, t.step, t.now)),
+        ("after a restart of the operator", subject.restarted().take(read, t.step, t.now)),
+        ("for other spellings, and claims in another order", subject.take(other, in_other_words(t.step), t.now)),
     ):
-        second = other.take(equal, same, t.now)
-        if second.result != t.result:
-            return _but(expected, second)
+        if again.result != t.result:
+            return _but(f"the same result {circumstances}", again)
     if t.after is None:
         return None
     bare = t.after.unmarked
@@ -246,7 +226,13 @@ def _pure(subject: Subject, t: Transition) -> str | None:
     return None
 
 
-def _first_wins(subject: Subject, t: Transition) -> str | None:
+@_law(
+    2,
+    "First wins",
+    "Under FirstWins, on an owned state, the schedule changes only by a request of the owner's namespace or by"
+    " `hand_over`; the owner only by `hand_over`.",
+)
+def first_wins(subject: Subject, t: Transition) -> str | None:
     if not isinstance(subject.policy, FirstWins) or isinstance(t.step, (Edited, HandedOver)):
         return None
     if t.before is None or t.after is None:
@@ -260,7 +246,15 @@ def _first_wins(subject: Subject, t: Transition) -> str | None:
     return None
 
 
-def _permitted(subject: Subject, t: Transition) -> str | None:
+@_law(
+    3,
+    "Permitted",
+    "A request that is news and asks for another schedule than the established one changes it exactly when the"
+    " policy permits it, asked with its claim recorded (in `reconcile`: with every claim of the pass recorded) and"
+    " with its namespace as owner where there was none. Nothing else changes the schedule but creation (the"
+    " default) and `hand_over` (to what the policy permits).",
+)
+def permitted(subject: Subject, t: Transition) -> str | None:
     news = [it.source for it in _news(t)]
     if t.after is None or not (news or isinstance(t.step, HandedOver)):
         return None
@@ -283,8 +277,16 @@ def _permitted(subject: Subject, t: Transition) -> str | None:
     return _but(f"'{state.schedule}' and the owner {state.owner}, as the policy permits", told(t.after))
 
 
-def _quiet(subject: Subject, state: CronJobState, t: Transition) -> str | None:
-    if not _marks(t):
+@_law(
+    4,
+    "Quiet",
+    "Once a decision has marked the claims, submitting any recorded claim again, any number of times, in any order,"
+    " changes nothing: not one byte of the manifest (where the Secret's name is known and right; the first request"
+    " adds it).",
+)
+def quiet(subject: Subject, t: Transition) -> str | None:
+    state = t.after
+    if state is None or not _marks(t):
         return None
     requests = requests_of(state)
     again: list[Step] = [Submitted(request) for request in requests.values()]
@@ -298,7 +300,12 @@ def _quiet(subject: Subject, state: CronJobState, t: Transition) -> str | None:
     return None
 
 
-def _persistence(_: Subject, t: Transition) -> str | None:
+@_law(
+    5,
+    "Persistence",
+    "Removing, disabling or withdrawing sources, short of the last, changes neither schedule nor owner.",
+)
+def persistence(_: Subject, t: Transition) -> str | None:
     if t.before is None or t.after is None or isinstance(t.step, (Edited, HandedOver)) or _news(t):
         return None
     if (t.after.schedule, t.after.owner) == (t.before.schedule, t.before.owner):
@@ -306,7 +313,8 @@ def _persistence(_: Subject, t: Transition) -> str | None:
     return _but(f"'{t.before.schedule}' of {t.before.owner} persists, nobody asked for news", told(t.after))
 
 
-def _neutrality(subject: Subject, t: Transition) -> str | None:
+@_law(6, "Neutrality", "A disabled source without a claim has no effect at all.")
+def neutrality(subject: Subject, t: Transition) -> str | None:
     state, disabled = t.after if t.before else None, Submitted(_STRANGER)
     answer = subject.take(state, disabled, t.now)
     if answer.result[1:] != ({_STRANGER.source: Verdict.DISABLED}, {}):
@@ -320,7 +328,14 @@ def _neutrality(subject: Subject, t: Transition) -> str | None:
     return _unchanged("the same as without the disabled source", with_it, t.after, after)
 
 
-def _visible(subject: Subject, t: Transition) -> str | None:
+@_law(
+    7,
+    "Visible",
+    "A request is REJECTED if and only if its claim is marked, if and only if there is a conflict record for it."
+    " Of the others, one is ESTABLISHED if and only if it changed the schedule or created the CronJob; else AGREED"
+    " if it has no preference or asks for the established schedule; else SUPERSEDED.",
+)
+def visible(subject: Subject, t: Transition) -> str | None:
     marked = frozenset() if t.after is None else frozenset(conflict.source for conflict in t.after.conflicts)
     if t.after is not None and _marks(t):
         bare = t.after.unmarked
@@ -350,24 +365,24 @@ def _verdict(request: SourceRequest, marked: frozenset[SourceRef], t: Transition
     return Verdict.AGREED if request.schedule in (None, t.after.schedule) else Verdict.SUPERSEDED
 
 
-def _nothing_lost(_: Subject, t: Transition) -> str | None:
-    claims = {} if t.after is None else dict(t.after.unmarked.claims)
-    expected = {} if t.after is None else _claims(t)
-    if claims == expected:
+@_law(
+    8,
+    "Nothing lost",
+    "Claims are, by meaning, exactly the last enabled request of each source not since disabled, withdrawn or gone;"
+    " unknown labels, annotations and spec fields of a manifest survive.",
+)
+def nothing_lost(_: Subject, t: Transition) -> str | None:
+    if t.after is None:
         return None
-    listed = "; ".join(
-        f"{it}: {claim.schedule or 'no preference'} since {claim.since:%H:%M:%S}"
-        for it, claim in sorted(expected.items())
-    )
-    return _but(f"claims: {listed or 'none'}", told(t.after))
+    expected = evolve(t.after.unmarked, claims=_claims(t))
+    if t.after.unmarked != expected:
+        return _but(told(expected), told(t.after))
+    survives, _state = _patched(t.before or t.after, t.after)
+    return None if survives else _but("what is not ours survives", "a patch changes it")
 
 
-def _nothing_foreign_lost(_: Subject, state: CronJobState, t: Transition) -> str | None:
-    patched = _patched(t.before or state, state)
-    return None if merge_patch(patched, _FOREIGN) == patched else _but("what is not ours survives", patched)
-
-
-def _order_free(subject: Subject, t: Transition) -> str | None:
+@_law(9, "Order-free", "`reconcile` is invariant under permutation of its list, and idempotent.")
+def order_free(subject: Subject, t: Transition) -> str | None:
     if not isinstance(t.step, Reconciled):
         return None
     listed = t.step.requests
@@ -380,123 +395,53 @@ def _order_free(subject: Subject, t: Transition) -> str | None:
     return _unchanged("nothing changes, the list is the same", t.step, t.after, after)
 
 
-def _deleted_exactly(_: Subject, t: Transition) -> str | None:
-    exists = t.before is not None or any(request.enabled for request in _requests(t.step))
-    if isinstance(t.step, Reconciled):
-        left = any(request.enabled for request in t.step.requests)
-        exists = left or t.before is not None and bool(t.step.unreadable)
+@_law(
+    10,
+    "Deleted exactly",
+    "`reconcile` deletes exactly when no enabled and no unreadable source is left; nothing else does.",
+)
+def deleted_exactly(_: Subject, t: Transition) -> str | None:
+    stays = t.before is not None and (not isinstance(t.step, Reconciled) or bool(t.step.unreadable))
+    exists = stays or any(request.enabled for request in _requests(t.step))
     if exists == (t.after is not None):
         return None
     return _but("a CronJob" if exists else "no CronJob, no source is left", told(t.after))
 
 
-def _identity(_: Subject, t: Transition) -> str | None:
+@_law(11, "Identity", "Which CronJob it is depends on the secret's name and the CA configuration only.")
+def identity(_: Subject, t: Transition) -> str | None:
     if t.after is None or (t.after.repository_hash, t.after.secret_name) == (REPOSITORY.hash, REPOSITORY.secret_name):
         return None
     expected = f"the CronJob of repository {REPOSITORY.hash}, {REPOSITORY.secret_name}"
     return _but(expected, f"that of {t.after.repository_hash}, {t.after.secret_name}")
 
 
-def _round_trip(_: Subject, state: CronJobState, t: Transition) -> str | None:
-    read = read_back(state)
-    if read != state:
-        return _but(f"the manifest is read back as {told(state)}", told(read))
-    patched = state_from_manifest(_patched(t.before or state, state))
-    return None if patched == state else _but(f"the patched manifest is read as {told(state)}", told(patched))
-
-
-def _patched(before: CronJobState, after: CronJobState) -> dict[str, Any]:
-    stored = manifest_from_state(before, _FOREIGN)
-    patched: dict[str, Any] = merge_patch(stored, patch_from_state(after, stored) or {})
-    return patched
-
-
-# --- the laws ------------------------------------------------------------------
-
-PURE = Law(
-    1,
-    "Pure",
-    "Same arguments, same result; equal states, equal results. No I/O, no clock, no randomness, arguments untouched.",
-    of_step=_pure,
+@_law(
+    12,
+    "Round trip",
+    "A state read back from the manifest written for it is the same state; a patch applied to the manifest it was"
+    " made for gives it too (a secret name that the state does not know is cleared).",
 )
+def round_trip(_: Subject, t: Transition) -> str | None:
+    if t.after is None:
+        return None
+    read = read_back(t.after)
+    if read != t.after:
+        return _but(f"the manifest is read back as {told(t.after)}", told(read))
+    _survives, patched = _patched(t.before or t.after, t.after)
+    return None if patched == t.after else _but(f"the patched manifest is read as {told(t.after)}", told(patched))
+
+
+@lru_cache(maxsize=256)
+def _patched(before: CronJobState, after: CronJobState) -> tuple[bool, CronJobState | None]:
+    """Return whether what is not ours survives a patch, and what is read from the patched manifest."""
+    stored = manifest_from_state(before, _FOREIGN)
+    patched = merge_patch(stored, patch_from_state(after, stored) or {})
+    return merge_patch(patched, _FOREIGN) == patched, state_from_manifest(patched)
+
+
 LAWS: tuple[Law, ...] = (
-    PURE,
-    Law(
-        2,
-        "First wins",
-        "Under FirstWins, on an owned state, the schedule changes only by a request of the owner's namespace or by"
-        " `hand_over`; the owner only by `hand_over`.",
-        of_step=_first_wins,
-    ),
-    Law(
-        3,
-        "Permitted",
-        "A request that is news and asks for another schedule than the established one changes it exactly when the"
-        " policy permits it, asked with its claim recorded (in `reconcile`: with every claim of the pass recorded) and"
-        " with its namespace as owner where there was none. Nothing else changes the schedule but creation (the"
-        " default) and `hand_over` (to what the policy permits).",
-        of_step=_permitted,
-    ),
-    Law(
-        4,
-        "Quiet",
-        "Once a decision has marked the claims, submitting any recorded claim again, any number of times, in any order,"
-        " changes nothing: not one byte of the manifest (where the Secret's name is known and right; the first request"
-        " adds it).",
-        of_state=_quiet,
-    ),
-    Law(
-        5,
-        "Persistence",
-        "Removing, disabling or withdrawing sources, short of the last, changes neither schedule nor owner.",
-        of_step=_persistence,
-    ),
-    Law(
-        6,
-        "Neutrality",
-        "A disabled source without a claim has no effect at all.",
-        of_step=_neutrality,
-    ),
-    Law(
-        7,
-        "Visible",
-        "A request is REJECTED if and only if its claim is marked, if and only if there is a conflict record for it."
-        " Of the others, one is ESTABLISHED if and only if it changed the schedule or created the CronJob; else AGREED"
-        " if it has no preference or asks for the established schedule; else SUPERSEDED.",
-        of_step=_visible,
-    ),
-    Law(
-        8,
-        "Nothing lost",
-        "Claims are, by meaning, exactly the last enabled request of each source not since disabled, withdrawn or gone;"
-        " unknown labels, annotations and spec fields of a manifest survive.",
-        of_step=_nothing_lost,
-        of_state=_nothing_foreign_lost,
-    ),
-    Law(
-        9,
-        "Order-free",
-        "`reconcile` is invariant under permutation of its list, and idempotent.",
-        of_step=_order_free,
-    ),
-    Law(
-        10,
-        "Deleted exactly",
-        "`reconcile` deletes exactly when no enabled and no unreadable source is left; nothing else does.",
-        of_step=_deleted_exactly,
-    ),
-    Law(
-        11,
-        "Identity",
-        "Which CronJob it is depends on the secret's name and the CA configuration only.",
-        of_step=_identity,
-    ),
-    Law(
-        12,
-        "Round trip",
-        "A state read back from the manifest written for it is the same state; a patch applied to the manifest it was"
-        " made for gives it too (a secret name that the state does not know is cleared).",
-        of_state=_round_trip,
-    ),
+    *(pure, first_wins, permitted, quiet, persistence, neutrality),
+    *(visible, nothing_lost, order_free, deleted_exactly, identity, round_trip),
 )
 """The twelve laws, in the order of the semantics."""

@@ -8,7 +8,7 @@ import string
 from collections.abc import Sequence
 from copy import deepcopy
 from datetime import datetime, timedelta, timezone
-from typing import Any, TypeVar
+from typing import Any
 
 from hypothesis import strategies as st
 
@@ -24,26 +24,15 @@ from .._manifest import (
 from .._model import Claim, Conflict, CronJobState, CustomCA, Repository, SourceRef, SourceRequest
 from .._plan import Plan, Write, plan_manifests
 from .._policy import Bounded, Consensus, FirstWins, Policy
-from .._resolver import hand_over, reconcile, resolve
+from .._resolver import reconcile, resolve
 from .._schedule import Schedule
-from ._history import EPOCH, Edited, HandedOver, Reconciled, Step, Submitted, Withdrawn
+from ._history import EPOCH, NAMESPACES, SCHEDULES, Edited, HandedOver, Reconciled, Step, Submitted, Withdrawn
 from ._laws import REPOSITORY
 
-T = TypeVar("T")
 Manifest = dict[str, Any]
 
-_FAMILIAR = (
-    "0 2 * * *",
-    "0 4 * * *",
-    "@daily",
-    "0 0 * * *",
-    "*/15 * * * *",
-    "0 3 * * 1-5",
-    "@every 90m",
-    "0 0 1,15 * 1",
-)
 _NAME = st.text(string.ascii_lowercase + string.digits, min_size=1, max_size=20)
-_KINDS = ("ask", "ask", "ask again", "list", "list", "disable", "delete", "withdraw", "hand over", "edit")
+_KINDS = ("ask", "ask", "ask", "list", "list", "disable", "delete", "withdraw", "hand over", "edit")
 _OPERATOR_NAMESPACE = "volsync-system"
 
 
@@ -52,7 +41,7 @@ _OPERATOR_NAMESPACE = "volsync-system"
 
 def namespaces() -> st.SearchStrategy[str]:
     """Names of namespaces: a few that recur, and any other."""
-    return st.sampled_from(["team-a", "team-b", "team-c"]) | _NAME
+    return st.sampled_from(NAMESPACES[:3]) | _NAME
 
 
 def sources() -> st.SearchStrategy[SourceRef]:
@@ -83,7 +72,7 @@ def _spelt(draw: st.DrawFn) -> str:
 
 def schedules(*, never_fires: bool = False) -> st.SearchStrategy[Schedule]:
     """Schedules that Kubernetes accepts; those that never fire only if asked for."""
-    texts = st.sampled_from(_FAMILIAR) | _spelt()
+    texts = st.sampled_from(SCHEDULES) | _spelt()
     if never_fires:
         texts |= st.sampled_from(["0 0 30 2 *", ", * * * *"])
     return texts.map(Schedule.parse).filter(lambda schedule: never_fires or not schedule.never_fires)
@@ -151,13 +140,7 @@ def claims() -> st.SearchStrategy[Claim]:
 
 def conflicts() -> st.SearchStrategy[Conflict]:
     """Records of rejected claims."""
-    return st.builds(
-        lambda source, **rest: Conflict(namespace=source.namespace, name=source.name, **rest),
-        sources(),
-        schedule=schedules(),
-        since=times(),
-        policy=policies().map(lambda policy: policy.name),
-    )
+    return states().filter(lambda state: state.conflicts).map(lambda state: state.conflicts[-1])
 
 
 @st.composite
@@ -193,11 +176,8 @@ def reconciliations() -> st.SearchStrategy[Reconciliation]:
 
 
 def decisions() -> st.SearchStrategy[Decision]:
-    """Answers of every kind."""
-    handed = st.builds(
-        lambda current, to, policy: hand_over(current, to, policy=policy), states(), namespaces(), policies()
-    )
-    return handed | resolutions() | reconciliations()
+    """Answers of both kinds."""
+    return resolutions() | reconciliations()
 
 
 def standings() -> st.SearchStrategy[Standing]:
@@ -227,17 +207,8 @@ def _spoilt(draw: st.DrawFn, manifest: Manifest) -> Manifest:
     return manifest
 
 
-def _some_spoilt(manifests: st.SearchStrategy[Manifest], broken: bool) -> st.SearchStrategy[Manifest]:
-    return manifests | manifests.flatmap(_spoilt) if broken else manifests
-
-
-def replication_sources(*, broken: bool = True) -> st.SearchStrategy[Manifest]:
-    """
-    ReplicationSources as the API server sends them: Kopia's and others, some that are being deleted.
-
-    Args:
-        broken: Whether some have a member that is missing, odd, or too much.
-    """
+@st.composite
+def _replication_sources(draw: st.DrawFn) -> Manifest:
     schedule = st.sampled_from(["0 2 * * *", "0 4 * * *", "", "TZ=UTC 0 2 * * *", "every day"]) | _spelt()
     cron_job = st.fixed_dictionaries({}, optional={"enabled": st.booleans(), "schedule": schedule})
     ca = st.fixed_dictionaries({}, optional={"secretName": _NAME, "configMapName": _NAME, "key": st.just("ca.crt")})
@@ -247,23 +218,22 @@ def replication_sources(*, broken: bool = True) -> st.SearchStrategy[Manifest]:
         optional={"customCA": ca, "maintenanceCronJob": cron_job, "maintenanceIntervalDays": days},
     )
     times = {"creationTimestamp": st.just("2024-01-15T10:30:00Z"), "deletionTimestamp": st.just("2024-01-16T00:00:00Z")}
-    return _some_spoilt(
-        st.builds(
-            lambda source, times, mover, spec: {
-                "apiVersion": "volsync.backube/v1alpha1",
-                "kind": "ReplicationSource",
-                "metadata": {"name": source.name, "namespace": source.namespace, **times},
-                "spec": {"sourcePVC": "data", mover: spec},
-            },
-            *(
-                sources(),
-                st.fixed_dictionaries({}, optional=times),
-                st.sampled_from(["kopia", "kopia", "restic"]),
-                kopia,
-            ),
-        ),
-        broken,
-    )
+    source = draw(sources())
+    return {
+        "apiVersion": "volsync.backube/v1alpha1",
+        "kind": "ReplicationSource",
+        "metadata": {
+            "name": source.name,
+            "namespace": source.namespace,
+            **draw(st.fixed_dictionaries({}, optional=times)),
+        },
+        "spec": {"sourcePVC": "data", draw(st.sampled_from(["kopia", "kopia", "restic"])): draw(kopia)},
+    }
+
+
+def replication_sources() -> st.SearchStrategy[Manifest]:
+    """ReplicationSources as the API server sends them: Kopia's and others, some being deleted, some broken."""
+    return _replication_sources() | _replication_sources().flatmap(_spoilt)
 
 
 @st.composite
@@ -289,14 +259,9 @@ def _cron_jobs(draw: st.DrawFn) -> Manifest:
     return manifest
 
 
-def cron_jobs(*, broken: bool = True) -> st.SearchStrategy[Manifest]:
-    """
-    CronJobs of the operator's namespace: ours, the fork's, ours after an edit, and some that are not for us.
-
-    Args:
-        broken: Whether some have a member that is missing, odd, or too much.
-    """
-    return _some_spoilt(_cron_jobs(), broken)
+def cron_jobs() -> st.SearchStrategy[Manifest]:
+    """CronJobs of the operator's namespace: ours, the fork's, ours after an edit, some not for us, some broken."""
+    return _cron_jobs() | _cron_jobs().flatmap(_spoilt)
 
 
 def plans() -> st.SearchStrategy[Plan]:
@@ -330,66 +295,52 @@ def writes() -> st.SearchStrategy[Write]:
 def histories(  # noqa: D417 - hypothesis passes draw
     draw: st.DrawFn,
     *,
-    namespaces: Sequence[str] | None = None,
-    schedules: Sequence[Schedule] | None = None,
+    namespaces: Sequence[str] = NAMESPACES,
+    schedules: Sequence[Schedule] = tuple(map(Schedule.parse, SCHEDULES)),
     min_steps: int = 1,
     max_steps: int = 12,
 ) -> tuple[Step, ...]:
     """
     Histories that look like life, beginning with no CronJob.
 
-    Sources ask, ask the same again, change their minds, are disabled, deleted or moved; the
-    operator sees one of them or the whole list, some of it unreadable; hand over, or edit the CronJob.
+    Sources ask, change their minds, are disabled, deleted or moved; the operator sees one of them or
+    the whole list, some of it unreadable; administrators hand over, or edit the CronJob.
 
     Args:
-        namespaces: The namespaces that take part, at most three at once; None: any.
-        schedules: The schedules that are asked for, at most three at once; None: any.
+        namespaces: The namespaces that take part, at most three at once.
+        schedules: The schedules that are asked for, at most three at once.
         min_steps: How many steps there are at least.
         max_steps: How many steps there are at most.
     """
-    names = draw(st.lists(_some(namespaces, _any_namespace), min_size=1, max_size=3, unique=True))
-    cast = [SourceRef(name, f"source-{letter}") for name in names for letter in "ab"]
-    wanted = [None, *draw(st.lists(_some(schedules, _any_schedule), min_size=1, max_size=3))]
-    born = {source: draw(st.none() | times()) for source in cast}
-    asked: dict[SourceRef, SourceRequest] = {}
+    names = draw(st.lists(st.sampled_from(namespaces), min_size=1, max_size=3, unique=True))
+    known = [SourceRef(name, f"source-{letter}") for name in names for letter in "ab"]
+    cast = st.sampled_from(known)
+    wanted = st.sampled_from([None, *draw(st.lists(st.sampled_from(schedules), min_size=1, max_size=3))])
+    born = draw(st.fixed_dictionaries({source: st.none() | times() for source in known}))
+    listed: dict[SourceRef, SourceRequest] = {}
     steps: list[Step] = []
 
-    def asks(source: SourceRef) -> SourceRequest:
-        asked[source] = SourceRequest(source, REPOSITORY, draw(st.sampled_from(wanted)), created_at=born[source])
-        return asked[source]
-
-    def everybody() -> Reconciled:
-        unreadable = draw(st.frozensets(st.sampled_from(cast), max_size=1))
-        listed = [request for request in asked.values() if request.source not in unreadable]
-        return Reconciled(tuple(draw(st.permutations(listed))), unreadable)
+    def asks(source: SourceRef, enabled: bool = True) -> SourceRequest:
+        listed[source] = SourceRequest(source, REPOSITORY, draw(wanted), enabled, born[source])
+        return listed[source]
 
     for kind in draw(st.lists(st.sampled_from(_KINDS), min_size=min_steps, max_size=max_steps)):
-        source = draw(st.sampled_from(cast))
-        if kind in ("disable", "delete", "withdraw"):
-            asked.pop(source, None)
-        if kind == "ask":
-            steps.append(Submitted(asks(source)))
-        elif kind == "ask again":
-            steps.append(Submitted(asked.get(source) or asks(source)))
-        elif kind == "disable":
-            steps.append(Submitted(SourceRequest(source, REPOSITORY, enabled=False, created_at=born[source])))
-        elif kind == "list":
-            for each in draw(st.lists(st.sampled_from(cast), max_size=3, unique=True)):
-                asks(each)
-            steps.append(everybody())
-        elif kind == "delete":
-            steps.append(everybody())
+        source = draw(cast)
+        if kind in ("ask", "disable"):
+            steps.append(Submitted(asks(source, kind == "ask")))
         elif kind == "withdraw":
+            listed.pop(source, None)
             steps.append(Withdrawn(source))
         elif kind == "hand over":
             steps.append(HandedOver(source.namespace))
+        elif kind == "edit":
+            steps.append(Edited(draw(st.none() | st.just(source.namespace)), draw(wanted)))
         else:
-            steps.append(Edited(draw(st.none() | st.just(source.namespace)), draw(st.sampled_from(wanted))))
+            if kind == "delete":
+                listed.pop(source, None)
+            for each in draw(st.lists(cast, max_size=3, unique=True)) if kind == "list" else ():
+                asks(each)
+            unreadable = draw(st.frozensets(cast, max_size=1))
+            requests = [request for request in listed.values() if request.source not in unreadable]
+            steps.append(Reconciled(tuple(draw(st.permutations(requests))), unreadable))
     return tuple(steps)
-
-
-def _some(values: Sequence[T] | None, otherwise: st.SearchStrategy[T]) -> st.SearchStrategy[T]:
-    return otherwise if values is None else st.sampled_from(values)
-
-
-_any_namespace, _any_schedule = namespaces(), schedules()
