@@ -68,6 +68,9 @@ coverage: $(VENV)/.dev ## Pass the tests, and see that they leave out no branch 
 versions: $(VENV)/.versions ## Pass the tests on every Python there is, with the oldest dependencies, and try the package
 	$(NOX)
 
+soak: $(VENV)/.dev $(ASSETS)/kube-apiserver ## Explain all that operators do on a real API server while they are killed (needs Go; SECONDS=...)
+	$(BIN)/python -m tests.campaigns.soak --seconds $(or $(SECONDS),300)
+
 mutants: $(VENV)/.mutants ## See that a test fails for every small change of the core (MODULES=...)
 	$(BIN)/python -m tests.campaigns.mutants $(MODULES)
 

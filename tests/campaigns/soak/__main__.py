@@ -1,0 +1,137 @@
+"""
+Do the sources explain all that operators do on a real API server? Minutes of random edits, with operators being killed.
+
+    python -m tests.campaigns.soak [--seconds N] [--seed SEED] [--fault]
+
+Prints figures and the seed; at the first change of a CronJob that nothing explains its story, and exits with status 1.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from contextlib import ExitStack
+from pathlib import Path
+from random import Random, SystemRandom
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ...cluster import servers
+from ...helpers import replication_source
+from .judge import Judge, unfinished
+from .people import People, furnish, place
+
+KOPF = [sys.executable, "-m", "kopf", "run", "--standalone", "-A"]
+GO = servers.EXAMPLE.with_name("go-operator")
+FAULT = "from kopia_maint import FirstWins\n\nFirstWins.permits = lambda *_: True\n"
+PAUSE, LIFE = (0, 0.4), (2, 8)  # seconds from one action to the next, and from one kill to the next
+SETTLED, QUIET = 120, 5  # seconds until all is written, at most, and for which nothing more may be
+
+
+def operators(folder: Path, *, fault: bool) -> list[tuple[str, list[Any]]]:
+    """Return the replicas: of each the language, and the command that starts it."""
+    subprocess.run(["go", "build", "-o", folder / "operator", "."], cwd=GO, check=True)
+    python = "Python", [*KOPF, servers.EXAMPLE / "maintenance.py"]
+    go = "Go", [folder / "operator", GO / "cronjob.yaml"]
+    (folder / "fault.py").write_text(FAULT)
+    faulty = "faulty", [*KOPF, folder / "fault.py", servers.EXAMPLE / "maintenance.py"]
+    return [python, go, go, faulty if fault else python]
+
+
+class Replica:
+    """An operator that is killed, and started again."""
+
+    def __init__(self, name: str, command: list[Any], log: Path, server: servers.Server) -> None:
+        self.name, self._command, self._log = name, command, log
+        self._kubeconfig = str(server.kubeconfig(servers.OPERATOR))
+        self._life = ExitStack()
+
+    def start(self) -> None:
+        running = servers.running(self._command, self._log, KUBECONFIG=self._kubeconfig)
+        self._process = self._life.enter_context(running)
+
+    def kill(self) -> None:
+        self._life.close()
+
+    @property
+    def trouble(self) -> str:
+        """What its log says, where it ended by itself, or met an error that it does not expect."""
+        said = self._log.read_text()
+        failed = self._process.poll() is not None or re.search("Traceback|panic", said)
+        return f"{self.name} operator: {said[-5000:]}" if failed else ""
+
+
+class Soak:
+    """Everybody who takes part."""
+
+    def __init__(self, stack: ExitStack, *, seed: int, fault: bool) -> None:
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        server = stack.enter_context(servers.api_server(folder))
+        self.figures: Counter[str] = Counter()
+        self._api, self._random = servers.Api(server, servers.ADMIN), Random(seed)
+        self._people = People(self._api, self._random, self.figures)
+        self._judge = Judge(server, self._people, self.figures)
+        furnish(self._api)
+        commands = enumerate(operators(folder, fault=fault))
+        self._replicas = [Replica(*it, folder / f"{number}.log", server) for number, it in commands]
+        for replica in self._replicas:
+            replica.start()
+            stack.callback(replica.kill)
+
+    def run(self, seconds: float) -> str:
+        """Let everybody act for some seconds, and then the operators finish. Return what is wrong."""
+        end, next_kill = time.monotonic() + seconds, 0.0
+        while time.monotonic() < end and not self._wrong():
+            self._people.tenant()
+            if self._random.random() < 0.2:
+                self._people.administrator()
+            if time.monotonic() > next_kill:
+                next_kill = time.monotonic() + self._random.uniform(*LIFE)
+                self._kill(self._random.choice(self._replicas))
+            time.sleep(self._random.uniform(*PAUSE))
+        end = time.monotonic() + SETTLED
+        while (left := unfinished(self._api)) and time.monotonic() < end and not self._wrong():
+            time.sleep(0.5)
+        touched = self._api(
+            "PATCH", place(replication_source("team-a/large")), {"metadata": {"annotations": {"touched": ""}}}
+        )
+        time.sleep(QUIET)
+        noise = "" if self._judge.is_latest(touched) else "There were writes without news."
+        self.figures["Events"] = len(self._api("GET", servers.EVENTS)["items"])
+        return self._wrong() or "\n".join(left) or noise
+
+    def _kill(self, replica: Replica) -> None:
+        replica.kill()
+        replica.start()
+        self.figures[f"{replica.name} operators killed"] += 1
+
+    def _wrong(self) -> str:
+        self._judge.judge()
+        return self._judge.story or "".join(replica.trouble for replica in self._replicas)
+
+
+def main() -> int:
+    """Run the campaign."""
+    parser = argparse.ArgumentParser(description="Explain all that operators do on a real API server.")
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--seed", type=int, default=SystemRandom().randrange(2**32))
+    parser.add_argument("--fault", action="store_true", help="let one operator have a policy that permits everything")
+    options = parser.parse_args()
+    print(f"seed {options.seed}", flush=True)
+    with ExitStack() as stack:
+        campaign = Soak(stack, seed=options.seed, fault=options.fault)
+        begin = time.monotonic()
+        wrong = campaign.run(options.seconds)
+        took = time.monotonic() - begin
+    for what, count in sorted(campaign.figures.items()):
+        print(f"{count:7,} {what}")
+    print(wrong or "the sources explain everything", f"({took:.0f} s)")
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
