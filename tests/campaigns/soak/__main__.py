@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import argparse
 import re
-import subprocess
 import sys
 import time
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random, SystemRandom
+from subprocess import Popen, run
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -28,13 +28,14 @@ from .people import People, furnish, place
 KOPF = [sys.executable, "-m", "kopf", "run", "--standalone", "-A"]
 GO = servers.EXAMPLE.with_name("go-operator")
 FAULT = "from kopia_maint import FirstWins\n\nFirstWins.permits = lambda *_: True\n"
-PAUSE, LIFE = (0, 0.4), (2, 8)  # seconds from one action to the next, and from one kill to the next
-SETTLED, QUIET = 120, 5  # seconds until all is written, at most, and for which nothing more may be
+PAUSES = (0, 0, 0.02, 0.05, 0.5)  # seconds from one action to the next: several within a pass, and then some peace
+LIFE = (2, 8)  # seconds from one kill to the next
+SETTLED, QUIET = 120, 10  # seconds until all is written, at most, and for which nothing more may be
 
 
 def operators(folder: Path, *, fault: bool) -> list[tuple[str, list[Any]]]:
     """Return the replicas: of each the language, and the command that starts it."""
-    subprocess.run(["go", "build", "-o", folder / "operator", "."], cwd=GO, check=True)
+    run(["go", "build", "-o", folder / "operator", "."], cwd=GO, check=True)
     python = "Python", [*KOPF, servers.EXAMPLE / "maintenance.py"]
     go = "Go", [folder / "operator", GO / "cronjob.yaml"]
     (folder / "fault.py").write_text(FAULT)
@@ -49,20 +50,22 @@ class Replica:
         self.name, self._command, self._log = name, command, log
         self._kubeconfig = str(server.kubeconfig(servers.OPERATOR))
         self._life = ExitStack()
+        self.start()
 
     def start(self) -> None:
         running = servers.running(self._command, self._log, KUBECONFIG=self._kubeconfig)
-        self._process = self._life.enter_context(running)
+        self._process: Popen[bytes] | None = self._life.enter_context(running)
 
     def kill(self) -> None:
+        self._process = None
         self._life.close()
 
     @property
     def trouble(self) -> str:
         """What its log says, where it ended by itself, or met an error that it does not expect."""
         said = self._log.read_text()
-        failed = self._process.poll() is not None or re.search("Traceback|panic", said)
-        return f"{self.name} operator: {said[-5000:]}" if failed else ""
+        ended = self._process and self._process.poll() is not None
+        return f"{self.name} operator: {said[-5000:]}" if ended or re.search("Traceback|panic", said) else ""
 
 
 class Soak:
@@ -79,11 +82,10 @@ class Soak:
         commands = enumerate(operators(folder, fault=fault))
         self._replicas = [Replica(*it, folder / f"{number}.log", server) for number, it in commands]
         for replica in self._replicas:
-            replica.start()
             stack.callback(replica.kill)
 
     def run(self, seconds: float) -> str:
-        """Let everybody act for some seconds, and then the operators finish. Return what is wrong."""
+        """Let everybody act for some seconds, and then one operator finish. Return what is wrong."""
         end, next_kill = time.monotonic() + seconds, 0.0
         while time.monotonic() < end and not self._wrong():
             self._people.tenant()
@@ -91,23 +93,25 @@ class Soak:
                 self._people.administrator()
             if time.monotonic() > next_kill:
                 next_kill = time.monotonic() + self._random.uniform(*LIFE)
-                self._kill(self._random.choice(self._replicas))
-            time.sleep(self._random.uniform(*PAUSE))
+                replica = self._random.choice(self._replicas)
+                replica.kill()
+                replica.start()
+                self.figures[f"{replica.name} operators killed"] += 1
+            time.sleep(self._random.choice(PAUSES))
+        last, *others = self._random.sample(self._replicas, len(self._replicas))
+        for replica in others:
+            replica.kill()
         end = time.monotonic() + SETTLED
         while (left := unfinished(self._api)) and time.monotonic() < end and not self._wrong():
             time.sleep(0.5)
-        touched = self._api(
-            "PATCH", place(replication_source("team-a/large")), {"metadata": {"annotations": {"touched": ""}}}
-        )
+        for replica in others:
+            replica.start()
+        path, no_news = place(replication_source("team-a/large")), {"metadata": {"annotations": {"touched": ""}}}
+        touched = self._api("PATCH", path, no_news)
         time.sleep(QUIET)
-        noise = "" if self._judge.is_latest(touched) else "There were writes without news."
+        noise = "" if self._judge.is_latest(touched) else f"what one operator in {last.name} has left others write anew"
         self.figures["Events"] = len(self._api("GET", servers.EVENTS)["items"])
         return self._wrong() or "\n".join(left) or noise
-
-    def _kill(self, replica: Replica) -> None:
-        replica.kill()
-        replica.start()
-        self.figures[f"{replica.name} operators killed"] += 1
 
     def _wrong(self) -> str:
         self._judge.judge()

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from kopia_maint import Repository
+from kopia_maint import CustomCA, Repository
 from kopia_maint._objects import merge_patch
 
 from ...cluster import servers
@@ -18,7 +18,8 @@ NAMESPACE, TENANTS = "volsync-system", ("team-a", "team-b", "my-app", "team-z")
 SECRETS = ("shared-repo-secret", "app-repo-secret", "hijacked", "damaged", "large")
 REPOSITORIES: list[dict[str, Any]] = [{"repository": it, "customCA": None} for it in SECRETS]
 REPOSITORIES.append({"repository": SECRETS[0], "customCA": {"configMapName": "ca"}})
-SHARED, _, HIJACKED, DAMAGED, LARGE = (Repository(secret).cron_job_name for secret in SECRETS)
+SHARED, APP, HIJACKED, DAMAGED, LARGE = (Repository(secret).cron_job_name for secret in SECRETS)
+WITH_CA = Repository(SECRETS[0], CustomCA(config_map_name="ca")).cron_job_name
 SCHEDULES = ("0 2 * * *", "00 2 * * *", "0 3 * * *", "0 4 * * *", "@daily", "*/30 * * * *")
 OWNER, CLAIMS = "volsync.backube/source-namespace", "volsync.backube/schedule-claims"
 EDIT = "example.com/edit"  # the number of the administrator's latest edit
@@ -60,14 +61,8 @@ class People:
         self._figures[f"sources {act}"] += 1
 
     def administrator(self) -> None:
-        """Let the administrator edit or delete a CronJob of ours."""
+        """Let the administrator edit or delete a CronJob, if it is there."""
         draw = self._random.choice
-        found = [it["metadata"] for it in self._api("GET", servers.JOBS)["items"]]
-        ours = [
-            it for it in found if it["name"].startswith("kopia-maintenance-") and it["name"] not in (DAMAGED, LARGE)
-        ]
-        if not ours:
-            return
         labels = {f"source-namespace.volsync.backube/{draw(TENANTS)}": "", OWNER: draw(TENANTS)}
         edits: dict[str, Any] = {
             "schedules edited": {"spec": {"schedule": draw(SCHEDULES)}},
@@ -78,20 +73,16 @@ class People:
             "suspended or resumed": {"spec": {"suspend": draw((True, False))}},
             "deleted": None,
         }
-        metadata, act = draw(ours), draw(list(edits))
-        path, numbered = (
-            f"{servers.JOBS}/{metadata['name']}",
-            {"metadata": {"annotations": {EDIT: str(self._edits + 1)}}},
-        )
+        act, path = draw(list(edits)), f"{servers.JOBS}/{draw((SHARED, WITH_CA, APP, HIJACKED))}"
         try:
             if act == "deleted":
-                self._api("DELETE", path, {"preconditions": {"uid": metadata["uid"]}})
-                self.deleted.add(metadata["uid"])
+                self.deleted.add(self._api("DELETE", path)["details"]["uid"])
             else:
-                self._api("PATCH", path, merge_patch(edits[act], numbered))
+                number = {"metadata": {"annotations": {EDIT: str(self._edits + 1)}}}
+                self._api("PATCH", path, merge_patch(edits[act], number))
                 self._edits += 1
         except servers.Refused as error:
-            assert error.status in (404, 409), error  # an operator was faster
+            assert error.status in (404, 409), error  # it is not there, or an operator was faster
         else:
             self._figures[f"CronJobs {act}"] += 1
 
