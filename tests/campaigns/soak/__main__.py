@@ -3,7 +3,8 @@ Do the sources explain all that operators do on a real API server? Minutes of ra
 
     python -m tests.campaigns.soak [--seconds N] [--seed SEED] [--fault]
 
-Prints figures and the seed; at the first change of a CronJob that nothing explains its story, and exits with status 1.
+Prints figures and the seed, which repeats what people do, not when; at the first change of a CronJob that nothing
+explains its story, and exits with status 1.
 """
 
 from __future__ import annotations

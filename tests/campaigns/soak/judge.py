@@ -8,18 +8,19 @@ from bisect import bisect_left, bisect_right
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import datetime
+from functools import partial
 from typing import Any
 
 import urllib3
 
-from kopia_maint import Action, Plan, Standing, plan_manifests, state_from_manifest
+from kopia_maint import Action, Standing, plan_manifests, state_from_manifest
 from kopia_maint._objects import attempt, merge_patch
 
 from ...cluster import servers
 from ...helpers import NOW
 from .people import EDIT, NAMESPACE, People
 
+PLAN = partial(plan_manifests, operator_namespace=NAMESPACE, complete=True)
 CONDITION, STATUSES = "MaintenanceScheduleAccepted", {"Agreed": "True", "Disabled": "True", "Withheld": "Unknown"}
 
 
@@ -148,22 +149,13 @@ def outcome(before: Any, after: Any, sources: dict[str, Any]) -> Any:
         for state in states
     )
     now = max((since for _, _, since in new - old), default=NOW)  # news has the time of its pass
-    plan = planned([before] if before else [], sources.values(), now, after and {"spec": after["spec"]})
+    template = {"spec": after["spec"]} if after else {}
+    cron_jobs = [before] if before else []
+    plan = PLAN(cron_jobs=cron_jobs, replication_sources=sources.values(), now=now, template=lambda *_: template)
     write = next((it for it in plan.writes if f"{it.namespace}/{it.name}" == named(before or after)), None)
     if write is None:
         return before
     return None if write.action is Action.DELETE else merge_patch(before or {}, write.body)
-
-
-def planned(cron_jobs: Iterable[Any], sources: Iterable[Any], now: datetime = NOW, template: Any = None) -> Plan:
-    return plan_manifests(
-        cron_jobs=cron_jobs,
-        replication_sources=sources,
-        template=lambda *_: template or {},
-        operator_namespace=NAMESPACE,
-        complete=True,
-        now=now,
-    )
 
 
 def told(before: Any, after: Any, candidates: list[dict[str, Any]]) -> str:
@@ -186,7 +178,7 @@ def told(before: Any, after: Any, candidates: list[dict[str, Any]]) -> str:
 def unfinished(api: servers.Api) -> list[str]:
     """Return what is not yet as the sources say: claims, labels and annotations of CronJobs, and conditions."""
     cron_jobs, sources = (api("GET", path)["items"] for path in (servers.JOBS, servers.SOURCES))
-    plan = planned(cron_jobs, sources)
+    plan = PLAN(cron_jobs=cron_jobs, replication_sources=sources, now=NOW, template=lambda *_: {})
     standings = {str(source): standing for source, standing in plan.standings.items()}
     untold = [source for source in sources if not is_told(source, standings.get(named(source)))]
     return [*map(str, plan.writes), *(f"{standings.get(named(source))}: {source}" for source in untold)]
