@@ -29,7 +29,7 @@ from .._manifest import (
     state_from_manifest,
 )
 from .._model import CRON_JOB_PREFIX, Conflict, CronJobState, SourceRef
-from .._objects import Fields, attempt, merge_patch
+from .._objects import Manifest, attempt, merge_patch
 from .._plan import Plan, plan_manifests
 from .._policy import Policy
 from .._schedule import Schedule
@@ -144,7 +144,7 @@ class _Input:
 
     def _add_source(self, found: Document) -> None:
         value = found.value
-        if attempt(is_source, Fields(value)) is False:
+        if attempt(lambda: is_source(Manifest(value))) is False:
             return
         nameless = not _metadata(value).get("namespace")
         if nameless and self.default_namespace:
