@@ -7,7 +7,6 @@ from enum import Enum
 from typing import Any
 
 import pytest
-from attrs import evolve
 from hypothesis import HealthCheck, Phase, find, given, settings
 from hypothesis import strategies as st
 
@@ -17,12 +16,9 @@ from kopia_maint import (
     KopiaMaintError,
     Plan,
     SourceRequest,
-    manifest_from_state,
-    patch_from_state,
     request_from_manifest,
     state_from_manifest,
 )
-from kopia_maint._objects import merge_patch
 from kopia_maint.testing import Edited, HandedOver, Reconciled, Submitted, Withdrawn, strategies
 from kopia_maint.testing._history import disguised
 
@@ -133,16 +129,8 @@ def test_histories_look_like_life() -> None:
     )
 
 
-@settings(deadline=None)
-@given(strategies.states(), strategies.states())
-def test_any_state_survives_the_round_trip(before: CronJobState, after: CronJobState) -> None:
-    """Law 12, for states that no history leads to; a disguised state is equal, and looks different."""
-    after = evolve(after, repository_hash=before.repository_hash)
-    manifest = manifest_from_state(before, {"spec": {"suspend": True}})
-    assert state_from_manifest(manifest) == before
-    patched = merge_patch(manifest, patch_from_state(after, manifest) or {})
-    assert state_from_manifest(patched) == after
-    assert patched["spec"]["suspend"] is True
-    other = disguised(before)
-    assert other == before
-    assert other.schedule.text != before.schedule.text
+@given(strategies.states())
+def test_a_disguised_state_is_equal_and_looks_different(state: CronJobState) -> None:
+    """So that a policy may not depend on spellings."""
+    assert disguised(state) == state
+    assert disguised(state).schedule.text != state.schedule.text
