@@ -139,7 +139,7 @@ def plan_manifests(
         base: Object = {}
         if decision.action is Action.CREATE:
             assert decision.repository is not None and decision.desired is not None  # noqa: PT018 - a source asked
-            base = template(decision.repository, decision.desired)
+            base = expect(template(decision.repository, decision.desired), Mapping, "what template returns")  # type: ignore[type-abstract]
         try:
             write = _write(decision, present, base, operator_namespace)
         except KopiaMaintError as error:

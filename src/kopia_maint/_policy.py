@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from ._errors import InvalidValue, expect, shown
+from ._errors import InvalidValue, expect, given
 from ._model import CronJobState, SourceRef, check_name
 from ._schedule import Schedule
 
@@ -70,8 +70,11 @@ def check_policy(policy: Policy) -> None:
         return
     permits = getattr(policy, "permits", None)
     if isinstance(policy, type) or not callable(permits):
-        hint = f"{policy.__name__}()" if isinstance(policy, type) else "FirstWins(), or an object with name and permits"
-        raise InvalidValue(f"policy must have a method permits, not be {shown(policy)}: pass {hint}")
+        hint = "FirstWins(), or another object with name and permits"
+        if isinstance(policy, type):
+            arguments = "shortest=timedelta(hours=1)" if issubclass(policy, Bounded) else ""
+            hint = f"an object of it, such as {policy.__name__}({arguments})"
+        raise InvalidValue(f"policy must have a method permits, not be {given(policy)}: pass {hint}")
     if iscoroutinefunction(permits):
         raise InvalidValue("policy.permits must be a plain function: nobody awaits an async one")
     check_name(getattr(policy, "name", None), "policy", "policy.name")
@@ -84,7 +87,7 @@ def permitted(policy: Policy, state: CronJobState, challenger: SourceRef) -> boo
         return bool(answer)
     if hasattr(answer, "close"):  # a coroutine that nobody awaits would warn of that
         answer.close()
-    raise InvalidValue(f"the policy {policy.name} must answer True or False, not {shown(answer)}")
+    raise InvalidValue(f"the policy {policy.name} must answer True or False, not {given(answer)}")
 
 
 _SHORTEST = timedelta(seconds=1)  # of any schedule: @every 1s
@@ -117,10 +120,10 @@ class Bounded:
 
     def __attrs_post_init__(self) -> None:
         bounds = {"shortest": self.shortest, "longest": self.longest}
-        given = {argument: expect(it, timedelta, argument) for argument, it in bounds.items() if it is not None}
-        if not given:
+        stated = {argument: expect(it, timedelta, argument) for argument, it in bounds.items() if it is not None}
+        if not stated:
             raise InvalidValue("shortest, longest or both must be given, such as shortest=timedelta(hours=1)")
-        for argument, bound in given.items():
+        for argument, bound in stated.items():
             if bound < _SHORTEST:
                 raise InvalidValue(f"{argument} must be at least one second, the shortest interval of any schedule")
         if self.shortest and self.longest and self.shortest > self.longest:

@@ -90,7 +90,8 @@ def test_json_has_what_a_program_needs() -> None:
             "since": "2024-01-15T10:30:00Z", "new": true, "line": 12,
             "message": "Last conflict: Schedule '0 4 * * *' requested from namespace 'team-b' at 2024-01-15T10:30:00Z \
 (rejected - first-wins strategy)",
-            "nextSteps": {"agree": "ask for \\"0 2 * * *\\" in spec.kopia.maintenanceCronJob, or leave that out",
+            "nextSteps": {"agree": "ask for \\"0 2 * * *\\" in spec.kopia.maintenanceCronJob, or for nothing:\
+ without that and maintenanceIntervalDays",
                 "disable": "set spec.kopia.maintenanceCronJob.enabled to false",
                 "ownRepository": "use another repository: name another Secret in spec.kopia.repository",
                 "handOver": null}}]}"""
@@ -225,7 +226,10 @@ def test_bad_input_wins_over_conflicts() -> None:
         (("--policy", "nowhere:policy"), "cannot be had: ModuleNotFoundError: "),
         (("--policy", "datetime:nothing"), "cannot be had: AttributeError: "),
         (("--policy", "a b:c"), "cannot be had: ValueError: "),
-        (("--policy", "kopia_maint:Bounded"), "not be the class Bounded: pass Bounded()"),
+        (
+            ("--policy", "kopia_maint:Bounded"),
+            "not be the class Bounded: pass an object of it, such as Bounded(shortest=",
+        ),
         (("--output", "xml"), "--output"),
         (("--default-namespace", "Team A"), "is not valid: 1 to 63 characters"),
         (("--operator-namespace", ""), "is not valid: 1 to 63 characters"),

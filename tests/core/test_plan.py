@@ -125,7 +125,7 @@ def test_the_template_is_called_for_what_is_created_and_only_then() -> None:
         planned([], [asks("team-a/source-a")], template=broken)
     with pytest.raises(InvalidManifest, match="'Job' is not known"):
         planned([], [asks("team-a/source-a")], template=lambda repository, state: {"kind": "Job"})
-    with pytest.raises(InvalidValue, match="template must be a Mapping, not None"):
+    with pytest.raises(InvalidValue, match="what template returns must be a Mapping, not None"):
         planned([], [asks("team-a/source-a")], template=lambda repository, state: None)
 
 

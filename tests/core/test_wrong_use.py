@@ -143,7 +143,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     "claims list": (lambda: CronJobState(REPOSITORY.hash, STATE.schedule, None, [1]), "claims must be a Mapping"),
     "schedule None": (lambda: Schedule.parse(None), "schedule must be a string"),
     # policies
-    "policy class": (lambda: resolve(None, REQUEST, now=NOW, policy=FirstWins), r"policy .*: pass FirstWins\(\)"),
+    "policy class": (
+        lambda: resolve(None, REQUEST, now=NOW, policy=FirstWins),
+        r"policy .*: pass an object of it, such as FirstWins\(\)",
+    ),
     "policy name": (lambda: resolve(None, REQUEST, now=NOW, policy="first-wins"), "policy must have a method permits"),
     "policy None": (lambda: hand_over(STATE, "team-b", policy=None), "policy must have a method permits"),
     "policy nameless": (
@@ -158,6 +161,7 @@ WRONG: dict[str, tuple[Any, str]] = {
         lambda: plan_manifests(**PLAN, policy=SimpleNamespace(name="x")),
         "policy must have a method permits",
     ),
+    "policy Bounded": (lambda: resolve(None, REQUEST, now=NOW, policy=Bounded), r"such as Bounded\(shortest=timedelta"),
     "bounded": (Bounded, "shortest, longest or both must be given"),
     "bounded number": (lambda: Bounded(shortest=3600), "shortest must be a timedelta"),
     "bounded crossed": (

@@ -40,9 +40,10 @@ def advise(report: Report, policy: Policy, operator_namespace: str, *, as_manife
 def ways_out(schedule: str | None) -> dict[str, str]:
     """Return what its tenant can do to end a conflict with *schedule*, one of these; None: nobody may ask for it."""
     return {
-        "agree": f"ask for {schedule} in spec.kopia.maintenanceCronJob, or leave that out"
+        "agree": f"ask for {schedule} in spec.kopia.maintenanceCronJob, or for nothing: without that and"
+        " maintenanceIntervalDays"
         if schedule
-        else "leave spec.kopia.maintenanceCronJob out",
+        else "leave maintenanceCronJob and maintenanceIntervalDays out of spec.kopia",
         "disable": "set spec.kopia.maintenanceCronJob.enabled to false",
         "ownRepository": "use another repository: name another Secret in spec.kopia.repository",
     }

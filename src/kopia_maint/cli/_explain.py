@@ -15,21 +15,20 @@ def explain(text: str, *, now: datetime, tz: tzinfo, runs: int) -> tuple[str, bo
         schedule = Schedule.parse(text)
     except InvalidSchedule as error:
         return _refusal(error), False
+    if schedule.never_fires:
+        never = "no date ever matches; a source may not ask for it: that would switch off everybody's maintenance"
+        return f"refused    {never}\nreason     never-fires\nschedule   {spelt(schedule)}\n", False
     lines = [("schedule", spelt(schedule)), ("canonical", schedule.canonical), ("meaning", _meaning(schedule))]
     if schedule.shortest_interval is not None and schedule.longest_interval is not None:
         shortest, longest = _spelt(schedule.shortest_interval), _spelt(schedule.longest_interval)
-        often = f"every {shortest}" if shortest == longest else f"at most every {shortest}, at least every {longest}"
+        often = f"every {shortest}" if shortest == longest else f"every {shortest} at most, every {longest} at least"
         lines.append(("how often", often))
     for label, run in zip(["next runs", *[""] * runs], schedule.next_runs(now, runs, tz=tz)):
         lines.append((label, f"{run:%a %Y-%m-%d %H:%M:%S %Z}"))
-    if schedule.never_fires:
-        lines.append(("refused", "a source may not ask for it: that would switch off everybody's maintenance"))
-    return "".join(f"{label:<11}{value}\n" for label, value in lines), not schedule.never_fires
+    return "".join(f"{label:<11}{value}\n" for label, value in lines), True
 
 
 def _meaning(schedule: Schedule) -> str:
-    if schedule.never_fires:
-        return "Never: no date matches"
     if schedule.canonical.startswith("@every ") and schedule.shortest_interval is not None:
         return f"Every {_spelt(schedule.shortest_interval)}, counted from the run before"
     from cron_descriptor import Options, get_description  # type: ignore[import-untyped]

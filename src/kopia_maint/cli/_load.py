@@ -23,7 +23,7 @@ STANDARD_INPUT = "-"
 
 _SUFFIXES = (".yaml", ".yml", ".json")
 # Every object that concerns us holds one of these words. GitOps folders hold much else, Helm templates included.
-_WORDS = ("ReplicationSource", "kopia-maintenance", "KopiaMaintenance")
+_CONCERNS = re.compile("ReplicationSource|kopia-?maintenance", re.IGNORECASE)
 _KINDS = ("ReplicationSource", "CronJob", "")  # in these, and in lists of them, no key may be anything but a string
 _MAX_NESTED_LISTS = 10
 _MAX_LOOKED_UP = 2**20
@@ -123,7 +123,7 @@ def _file(path: str, *, scanned: bool = False) -> Iterator[Document | Problem]:
         line = error.object.count(b"\n", 0, error.start) + 1
         yield Problem(Place(path, line=line), f"is not UTF-8: {error.reason} at byte {error.start + 1}")
         return
-    if scanned and not any(word in text for word in _WORDS):
+    if scanned and not _CONCERNS.search(text):
         return
     number = 0
     for first_line, part in _parts(text):
@@ -200,7 +200,10 @@ def _objects(
     if value is None or value == {}:
         return
     if not isinstance(value, dict):
-        yield Problem(place.at(""), f"a manifest must be a mapping, not {shown(value)}")
+        yield Problem(
+            place.at(""),
+            f"a manifest must be a mapping, not {shown(value)} (several go into a List, or into documents)",
+        )
         return
     if inherited and "kind" not in value:
         value = {**inherited, **value}

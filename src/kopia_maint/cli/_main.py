@@ -156,7 +156,9 @@ def plan_command(
         report = report_on(documents(paths or (STANDARD_INPUT,)), now=now or datetime.now(timezone.utc), **options)
         advice = advise(report, policy, operator_namespace, as_manifests=output == "yaml")
     except Exception as error:  # whatever a policy raises
-        raise click.UsageError(printable(f"the policy {policy.name} failed: {type(error).__name__}: {error}")) from None
+        ours = policy in POLICIES.values()
+        blamed = "kopia-maint failed, please report it" if ours else f"the policy {policy.name} failed"
+        raise click.UsageError(printable(f"{blamed}: {type(error).__name__}: {error}")) from None
     for note in advice.notes if output == "yaml" and not quiet else ():
         _tell("note", "yellow", note.whole)
     _write(SHOW[output](report, advice, quiet))

@@ -129,9 +129,10 @@ class _Input:
             self.problems.append(found)
             return
         kind = found.value.get("kind")
-        if kind == "ReplicationSource":
+        spelt = kind.lower() if isinstance(kind, str) else ""  # what is only misspelt is the core's to refuse
+        if spelt == "replicationsource":
             self._add_source(found)
-        elif kind == "CronJob":
+        elif spelt == "cronjob":
             self._add_cron_job(found)
         elif kind == "KopiaMaintenance" and str(found.value.get("apiVersion")).startswith(f"{GROUP}/"):
             self.maintained.append(f"{kind} {_metadata(found.value).get('name')}")
