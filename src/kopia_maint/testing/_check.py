@@ -1,6 +1,6 @@
 """Does a policy, or an implementation, break a law? Short histories first, every one of them; then random ones."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from itertools import product
 
@@ -44,8 +44,7 @@ def check_policy(
         AssertionError: With the shortest history found that breaks a law, told as a story.
         InvalidValue: A namespace or a schedule is wrong, or there is none.
     """
-    wanted = [Schedule.parse(text) for text in _several(schedules, "schedules")]
-    _check([Subject(policy)], _several(namespaces, "namespaces"), wanted, max_examples)
+    _check([Subject(policy)], _several(namespaces, "namespaces"), _several(schedules, "schedules"), max_examples)
 
 
 def check_resolver(
@@ -71,10 +70,9 @@ def check_resolver(
     Raises:
         AssertionError: With the shortest history found that breaks a law, told as a story.
     """
-    schedules = [Schedule.parse(text) for text in _SCHEDULES]
     policies: tuple[Policy, ...] = (FirstWins(), Consensus(), _BOUNDED)
     subjects = [Subject(policy, resolve, reconcile, hand_over, withdraw) for policy in policies]
-    _check(subjects, [*_NAMESPACES], schedules, max_examples)
+    _check(subjects, _NAMESPACES, _SCHEDULES, max_examples)
 
 
 def _several(values: Iterable[str], argument: str) -> list[str]:
@@ -83,7 +81,8 @@ def _several(values: Iterable[str], argument: str) -> list[str]:
     return listed
 
 
-def _check(subjects: list[Subject], namespaces: list[str], schedules: list[Schedule], max_examples: int) -> None:
+def _check(subjects: list[Subject], namespaces: Sequence[str], texts: Sequence[str], max_examples: int) -> None:
+    schedules = [Schedule.parse(text) for text in texts]
     asked = [
         Submitted(SourceRequest(source, REPOSITORY, schedule))
         for source, schedule in product(sources_of(namespaces, 1), schedules)
