@@ -219,10 +219,10 @@ def _in_other_words(request: SourceRequest) -> SourceRequest:
 
 
 def respelt(schedule: Schedule, zeros: str) -> Schedule:
-    """Return the same schedule in another spelling, with so many zeros in front of its numbers."""
-    stars = schedule.canonical.replace("*", "?")
-    other = re.sub(r"\d+", rf"{zeros}\g<0>", stars)
-    other = other if len(other) <= MAX_LENGTH else stars
+    """Return the same schedule in another spelling: lists turned around, and zeros in front of numbers where they fit."""
+    turned = " ".join(",".join(it.split(",")[::-1]) for it in schedule.canonical.replace("*", "?").split())
+    other = re.sub(r"\d+", rf"{zeros}\g<0>", turned)
+    other = other if len(other) <= MAX_LENGTH else turned
     return Schedule.parse(other if other != schedule.text else schedule.canonical)
 
 
