@@ -8,7 +8,7 @@ from typing import Any
 
 import json_merge_patch  # type: ignore[import-untyped]
 from attrs import evolve
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kopia_maint import CronJobState, manifest_from_state, patch_from_state, state_from_manifest
@@ -50,7 +50,7 @@ def foreign_parts(manifest: dict[str, Any]) -> str:
     return json.dumps(rest)
 
 
-@settings(deadline=None)
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(strategies.states(), strategies.states(), st.booleans())
 def test_a_patch_leads_from_any_state_to_any_other(before: CronJobState, after: CronJobState, versioned: bool) -> None:
     """The patched manifest reads as the desired state; nothing foreign changes; what is the same needs no patch."""

@@ -129,6 +129,7 @@ def test_histories_look_like_life() -> None:
     )
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(strategies.states())
 def test_a_disguised_state_is_equal_and_looks_different(state: CronJobState) -> None:
     """So that a policy may not depend on spellings."""

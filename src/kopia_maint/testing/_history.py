@@ -219,7 +219,7 @@ def _in_other_words(request: SourceRequest) -> SourceRequest:
 
 
 def respelt(schedule: Schedule, zeros: str) -> Schedule:
-    """Return the same schedule in another spelling: lists turned around, and zeros in front of numbers where they fit."""
+    """Return the same schedule in another spelling: lists turned around, and zeros in front of numbers."""
     turned = " ".join(",".join(it.split(",")[::-1]) for it in schedule.canonical.replace("*", "?").split())
     other = re.sub(r"\d+", rf"{zeros}\g<0>", turned)
     other = other if len(other) <= MAX_LENGTH else turned

@@ -55,16 +55,19 @@ def times() -> st.SearchStrategy[datetime]:
     return st.just(EPOCH) | moments.map(lambda moment: moment.replace(microsecond=0))
 
 
-def _field(low: int, high: int) -> st.SearchStrategy[str]:
-    numbers = st.integers(low, high)
-    ranges = st.tuples(numbers, numbers).map(lambda ends: "{}-{}".format(*sorted(ends)))
-    spans = numbers.map(str) | ranges
-    items = st.sampled_from(["*", "?"]) | spans | st.builds("{}/{}".format, spans, st.integers(1, high))
-    return st.lists(items, min_size=1, max_size=3).map(",".join)
+@st.composite
+def _items(draw: st.DrawFn, low: int, high: int) -> str:
+    first = draw(st.integers(low, high))
+    last = draw(st.none() | st.integers(first, high))
+    step = draw(st.none() | st.integers(1, high))
+    span = str(first) if last is None else f"{first}-{last}"
+    return draw(st.sampled_from(["*", "?"])) if draw(st.booleans()) else span + (f"/{step}" if step else "")
 
 
-def _spelt() -> st.SearchStrategy[str]:
-    return st.tuples(_field(0, 59), _field(0, 23), _field(1, 31), _field(1, 12), _field(0, 6)).map(" ".join)
+@st.composite
+def _spelt(draw: st.DrawFn) -> str:
+    fields = [(0, 59), (0, 23), (1, 31), (1, 12), (0, 6)]
+    return " ".join(",".join(draw(st.lists(_items(*bounds), min_size=1, max_size=3))) for bounds in fields)
 
 
 def schedules(*, never_fires: bool = False) -> st.SearchStrategy[Schedule]:
