@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import closing, contextmanager, suppress
 from http.client import HTTPException, HTTPResponse, HTTPSConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from .servers import Server
 
@@ -54,6 +55,11 @@ class Proxy(ThreadingHTTPServer):
         self.faults: list[Fault] = []
         self.forbidden: str | None = None
         self.writes: list[tuple[str, str, int]] = []
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Keep quiet about a client that was killed."""
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -14,6 +14,7 @@ import re
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random, SystemRandom
@@ -22,6 +23,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from ...cluster import servers
+from ...cluster.proxy import Answer, lost, overtaken, proxy, unavailable
 from ...helpers import replication_source
 from .judge import Judge, unfinished
 from .people import People, furnish, place
@@ -44,13 +46,20 @@ def operators(folder: Path, *, fault: bool) -> list[tuple[str, list[Any]]]:
     return [python, go, go, faulty if fault else python]
 
 
-class Replica:
-    """An operator that is killed, and started again."""
+def late(send: Callable[[], Answer]) -> Answer:
+    """Let others write before."""
+    time.sleep(0.5)
+    return send()
 
-    def __init__(self, name: str, command: list[Any], log: Path, server: servers.Server) -> None:
+
+class Replica:
+    """An operator, behind a proxy of its own, that is killed and started again."""
+
+    def __init__(self, name: str, command: list[Any], log: Path, server: servers.Server, stack: ExitStack) -> None:
         self.name, self._command, self._log = name, command, log
-        self._kubeconfig = str(server.kubeconfig(servers.OPERATOR))
-        self._life = ExitStack()
+        self.proxy = stack.enter_context(proxy(server))
+        self._kubeconfig = str(server.kubeconfig(servers.OPERATOR, self.proxy.url))
+        self._life = stack.enter_context(ExitStack())
         self.start()
 
     def start(self) -> None:
@@ -81,9 +90,7 @@ class Soak:
         self._judge = Judge(server, self._people, self.figures)
         furnish(self._api)
         commands = enumerate(operators(folder, fault=fault))
-        self._replicas = [Replica(*it, folder / f"{number}.log", server) for number, it in commands]
-        for replica in self._replicas:
-            stack.callback(replica.kill)
+        self._replicas = [Replica(*it, folder / f"{number}.log", server, stack) for number, it in commands]
 
     def run(self, seconds: float) -> str:
         """Let everybody act for some seconds, and then one operator finish. Return what is wrong."""
@@ -92,6 +99,9 @@ class Soak:
             self._people.tenant()
             if self._random.random() < 0.2:
                 self._people.administrator()
+            if self._random.random() < 0.2:
+                fault = self._random.choice((late, lost, overtaken, unavailable))
+                self._random.choice(self._replicas).proxy.faults = [fault]
             if time.monotonic() > next_kill:
                 next_kill = time.monotonic() + self._random.uniform(*LIFE)
                 replica = self._random.choice(self._replicas)
@@ -111,6 +121,10 @@ class Soak:
         touched = self._api("PATCH", path, no_news)
         time.sleep(QUIET)
         noise = "" if self._judge.is_latest(touched) else f"what one operator in {last.name} has left others write anew"
+        for replica in self._replicas:
+            for _, path, status in replica.proxy.writes:
+                if "/cronjobs" in path:
+                    self.figures[f"{replica.name} operators' writes of CronJobs, answer {status or 'lost'}"] += 1
         self.figures["Events"] = len(self._api("GET", servers.EVENTS)["items"])
         return self._wrong() or "\n".join(left) or noise
 
