@@ -48,8 +48,11 @@ def operators(folder: Path, *, fault: bool) -> list[tuple[str, list[Any]]]:
 
 def late(send: Callable[[], Answer]) -> Answer:
     """Let others write before."""
-    time.sleep(0.5)
+    time.sleep(1)
     return send()
+
+
+FAULTS = (late, late, late, lost, overtaken, unavailable)
 
 
 class Replica:
@@ -84,53 +87,61 @@ class Soak:
     def __init__(self, stack: ExitStack, *, seed: int, fault: bool) -> None:
         folder = Path(stack.enter_context(TemporaryDirectory()))
         server = stack.enter_context(servers.api_server(folder))
-        self.figures: Counter[str] = Counter()
+        self._figures: Counter[str] = Counter()
         self._api, self._random = servers.Api(server, servers.ADMIN), Random(seed)
-        self._people = People(self._api, self._random, self.figures)
-        self._judge = Judge(server, self._people, self.figures)
+        self._people = People(self._api, self._random, self._figures)
+        self._judge = Judge(server, self._people, self._figures)
         furnish(self._api)
         commands = enumerate(operators(folder, fault=fault))
         self._replicas = [Replica(*it, folder / f"{number}.log", server, stack) for number, it in commands]
 
-    def run(self, seconds: float) -> str:
-        """Let everybody act for some seconds, and then one operator finish. Return what is wrong."""
+    def act(self, seconds: float) -> None:
+        """Let everybody act for some seconds."""
         end, next_kill = time.monotonic() + seconds, 0.0
-        while time.monotonic() < end and not self._wrong():
+        while time.monotonic() < end and not self.wrong():
             self._people.tenant()
             if self._random.random() < 0.2:
                 self._people.administrator()
             if self._random.random() < 0.2:
-                fault = self._random.choice((late, lost, overtaken, unavailable))
+                fault = self._random.choice(FAULTS)
                 self._random.choice(self._replicas).proxy.faults = [fault]
             if time.monotonic() > next_kill:
                 next_kill = time.monotonic() + self._random.uniform(*LIFE)
                 replica = self._random.choice(self._replicas)
                 replica.kill()
                 replica.start()
-                self.figures[f"{replica.name} operators killed"] += 1
+                self._figures[f"{replica.name} operators killed"] += 1
             time.sleep(self._random.choice(PAUSES))
+
+    def finish(self) -> str:
+        """Let one operator finish, and see that the others have nothing to add. Return what is wrong."""
         last, *others = self._random.sample(self._replicas, len(self._replicas))
         for replica in others:
             replica.kill()
         end = time.monotonic() + SETTLED
-        while (left := unfinished(self._api)) and time.monotonic() < end and not self._wrong():
+        while (left := unfinished(self._api)) and time.monotonic() < end:
             time.sleep(0.5)
         for replica in others:
             replica.start()
         path, no_news = place(replication_source("team-a/large")), {"metadata": {"annotations": {"touched": ""}}}
         touched = self._api("PATCH", path, no_news)
         time.sleep(QUIET)
-        noise = "" if self._judge.is_latest(touched) else f"what one operator in {last.name} has left others write anew"
-        for replica in self._replicas:
-            for _, path, status in replica.proxy.writes:
-                if "/cronjobs" in path:
-                    self.figures[f"{replica.name} operators' writes of CronJobs, answer {status or 'lost'}"] += 1
-        self.figures["Events"] = len(self._api("GET", servers.EVENTS)["items"])
-        return self._wrong() or "\n".join(left) or noise
+        if left or self._judge.is_latest(touched):
+            return self.wrong() or "\n".join(left)
+        return self.wrong() or f"what an operator in {last.name} left, others wrote anew"
 
-    def _wrong(self) -> str:
+    def wrong(self) -> str:
+        """Judge what was seen. Return what is wrong."""
         self._judge.judge()
         return self._judge.story or "".join(replica.trouble for replica in self._replicas)
+
+    def count(self) -> list[tuple[str, int]]:
+        """Return how often everybody did what."""
+        for replica in self._replicas:
+            answers = [status or "lost" for _, path, status in replica.proxy.writes if "/cronjobs" in path]
+            self._figures.update(f"{replica.name} operators' writes of CronJobs, answer {it}" for it in answers)
+        self._figures["Events"] = len(self._api("GET", servers.EVENTS)["items"])
+        return sorted(self._figures.items())
 
 
 def main() -> int:
@@ -144,11 +155,12 @@ def main() -> int:
     with ExitStack() as stack:
         campaign = Soak(stack, seed=options.seed, fault=options.fault)
         begin = time.monotonic()
-        wrong = campaign.run(options.seconds)
-        took = time.monotonic() - begin
-    for what, count in sorted(campaign.figures.items()):
-        print(f"{count:7,} {what}")
-    print(wrong or "the sources explain everything", f"({took:.0f} s)")
+        campaign.act(options.seconds)
+        acted = time.monotonic() - begin
+        wrong = campaign.wrong() or campaign.finish()
+        for what, count in campaign.count():
+            print(f"{count:7,} {what}")
+    print(wrong or "the sources explain everything", f"(in {acted:.0f} s)")
     return 1 if wrong else 0
 
 
