@@ -356,7 +356,8 @@ def test_it_is_quiet_once_requests_stop_changing(cluster: Cluster) -> None:
                 cluster.annotate(source, str(number))
         cluster.caught_up()
         until(lambda: last in between.writes[told:])
-        assert [write for write in between.writes[told:] if write[2] != 409] == [last]  # one of two comes too late
+        # Of two operators one may come too late, and write nothing, or the same once more.
+        assert {write for write in between.writes[told:] if write[2] not in {404, 409}} == {last}
 
 
 def test_two_operators_at_once_agree(cluster: Cluster) -> None:
