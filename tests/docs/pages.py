@@ -32,7 +32,7 @@ def main(folder: Path) -> None:
     rmtree(folder, ignore_errors=True)  # a page that is gone, too
     folder.mkdir(parents=True)
     for page in PAGES:
-        module = folder / f"{page.stem.replace('-', '_').lower()}.py"
+        module = folder / f"page_{page.stem.replace('-', '_').lower()}.py"  # operator would hide the library's
         module.write_text(python_of(page) + _SETTINGS, "utf-8")
 
 
