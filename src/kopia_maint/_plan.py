@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from attrs import define, field, frozen
 
@@ -58,7 +58,7 @@ class Write:
     namespace: str = field(validator=is_a(str))
     body: dict[str, Any] = field(validator=is_a(dict))
 
-    __hash__ = None  # type: ignore[assignment] # it holds plain JSON
+    __hash__: ClassVar[None] = None  # type: ignore[assignment] # it holds plain JSON
 
 
 @frozen(kw_only=True)
@@ -83,7 +83,7 @@ class Plan:
     withheld: Mapping[str, KopiaMaintError]
     errors: tuple[KopiaMaintError, ...]
 
-    __hash__ = None  # type: ignore[assignment] # it holds plain JSON
+    __hash__: ClassVar[None] = None  # type: ignore[assignment] # it holds plain JSON
 
 
 def plan_manifests(

@@ -4,6 +4,8 @@ Which values are worth trying? Hypothesis strategies for every public value, for
 They shrink to cases that a person can read: ``team-a``, ``source-a``, ``0 2 * * *``.
 """
 
+from __future__ import annotations  # pyright does not know hypothesis' types where they are evaluated
+
 import string
 from collections.abc import Sequence
 from copy import deepcopy
