@@ -68,7 +68,10 @@ LINES_OFF_THE_WIRE = {
     "assert ": "what a type checker is told",
     "kw_only": "how a value is built",
     "_MESSAGE_LENGTH": "sentences",
-    **dict.fromkeys(("standing.conflict", "if verdict is Verdict.REJECTED:"), "the conflict of a standing"),
+    **dict.fromkeys(
+        ("standing.conflict", "if verdict is Verdict.REJECTED:", "for source in unreadable & "),
+        "the conflict of a standing",
+    ),
 }
 """Parts of such lines, and why."""
 TESTS = tuple(
