@@ -35,9 +35,9 @@ _RFC3339 = re.compile(
 
 def check_name(value: object, kind: str, what: str) -> str:
     """Return *value* if Kubernetes would accept it as this kind of name, raise InvalidValue otherwise."""
-    if type(value) is not str:  # of a subclass, such as an enumeration's member, other text would be written
-        raise InvalidValue(f"{what} must be a plain string, not {given(value)}")
-    return _checked(value, kind, what)
+    if not isinstance(value, str):
+        raise InvalidValue(f"{what} must be a string, not {given(value)}")
+    return _checked(str.__str__(value), kind, what)  # of a subclass, the characters only
 
 
 @lru_cache(maxsize=4096)  # the same names are read again and again; what is refused is not kept
@@ -116,6 +116,15 @@ def is_a(kind: type, *, optional: bool = False) -> Any:
     return check
 
 
+def _text(value: str) -> str:
+    """Return the characters only of a subclass of str, such as a loader's: its own text could be another."""
+    return value if type(value) is str or not isinstance(value, str) else str.__str__(value)
+
+
+def _text_or_none(value: str | None) -> str | None:
+    return None if value is None else _text(value)
+
+
 def _named(kind: str, *, unless: object = ...) -> Any:
     def check(_: object, attribute: "Attribute[Any]", value: object) -> None:
         if value != unless:
@@ -151,9 +160,9 @@ class CustomCA:
         key: The key inside the Secret or ConfigMap.
     """
 
-    secret_name: str = field(default="", validator=_named("name", unless=""))
-    config_map_name: str = field(default="", validator=_named("name", unless=""))
-    key: str = field(default="", validator=_named("key", unless=""))
+    secret_name: str = field(default="", converter=_text, validator=_named("name", unless=""))
+    config_map_name: str = field(default="", converter=_text, validator=_named("name", unless=""))
+    key: str = field(default="", converter=_text, validator=_named("key", unless=""))
 
 
 @frozen
@@ -166,7 +175,7 @@ class Repository:
         custom_ca: The CA configuration.
     """
 
-    secret_name: str = field(validator=_named("name"))
+    secret_name: str = field(converter=_text, validator=_named("name"))
     custom_ca: CustomCA = field(default=CustomCA(), validator=is_a(CustomCA))
 
     @cached_property
@@ -187,8 +196,8 @@ class Repository:
 class SourceRef:
     """Which ReplicationSource: its namespace (the tenant) and its name."""
 
-    namespace: str = field(validator=_named("namespace"))
-    name: str = field(validator=_named("name"))
+    namespace: str = field(converter=_text, validator=_named("namespace"))
+    name: str = field(converter=_text, validator=_named("name"))
 
     def __str__(self) -> str:
         return f"{self.namespace}/{self.name}"
@@ -263,11 +272,11 @@ class Conflict:
         policy: The name of the policy that does not permit it.
     """
 
-    namespace: str = field(validator=_named("namespace"))
-    name: str = field(validator=_named("name"))
+    namespace: str = field(converter=_text, validator=_named("namespace"))
+    name: str = field(converter=_text, validator=_named("name"))
     schedule: Schedule = field(validator=is_a(Schedule))
     since: datetime = field(converter=_since)
-    policy: str = field(validator=_named("policy"))
+    policy: str = field(converter=_text, validator=_named("policy"))
 
     @property
     def source(self) -> SourceRef:
@@ -339,12 +348,12 @@ class CronJobState:
         InvalidValue: A claim is marked and *policy* is None, or the other way round.
     """
 
-    repository_hash: str = field(validator=_named("repository hash"))
+    repository_hash: str = field(converter=_text, validator=_named("repository hash"))
     schedule: Schedule = field(validator=is_a(Schedule))
-    owner: str | None = field(validator=_named("namespace", unless=None))
+    owner: str | None = field(converter=_text_or_none, validator=_named("namespace", unless=None))
     claims: Mapping[SourceRef, Claim] = field(converter=_claims)
-    policy: str | None = field(default=None, validator=_named("policy", unless=None))
-    secret_name: str | None = field(default=None, validator=_named("name", unless=None))
+    policy: str | None = field(default=None, converter=_text_or_none, validator=_named("policy", unless=None))
+    secret_name: str | None = field(default=None, converter=_text_or_none, validator=_named("name", unless=None))
 
     def __attrs_post_init__(self) -> None:
         if bool(self.rejected) is (self.policy is None):

@@ -411,7 +411,7 @@ def test_a_hash_label_that_contradicts_the_name_is_refused() -> None:
         ('{"version":1,"claims":{"a":{"b":["0 2 * * *","2024-01-15T10:30:00Z","rejected"]}}}', "policy must name"),
         ('{"version":1,"policy":"p","claims":{"a":{"b":["0 2 * * *","2024-01-15T10:30:00Z"]}}}', "policy must name"),
         ('{"version":1,"policy":"p","claims":{"a":{"b":[null,"2024-01-15T10:30:00Z","rejected"]}}}', "preference"),
-        ('{"version":1,"policy":null,"claims":{}}', "policy must be a plain string"),
+        ('{"version":1,"policy":null,"claims":{}}', "policy must be a string"),
         ('{"version":1,"policy":"First Wins","claims":{}}', "'First Wins' is not valid"),
         ('{"version":1,"claims":{"a":{"b":["0 0 30 2 *","2024-01-15T10:30:00Z"]}}}', "never fires"),
         ('{"version":1,"claims":{"a":{"b":[null,"2024-01-15T10:30:00+05:60"]}}}', "RFC 3339"),

@@ -65,7 +65,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "reconcile manifest": (lambda: reconcile({}, [], now=NOW), "current must be a CronJobState, not"),
     "hand_over None": (lambda: hand_over(None, "team-b"), "current must be a CronJobState, not None"),
     "hand_over decision": (lambda: hand_over(RESOLUTION, "team-b"), "current must .*: pass its .desired"),
-    "hand_over source": (lambda: hand_over(STATE, source("team-b/b")), "namespace must be a plain string"),
+    "hand_over source": (lambda: hand_over(STATE, source("team-b/b")), "namespace must be a string"),
     "hand_over name": (lambda: hand_over(STATE, "Team B"), "namespace 'Team B' is not valid"),
     "withdraw None": (lambda: withdraw(None, source("team-b/b")), "current must be a CronJobState, not None"),
     "withdraw text": (lambda: withdraw(STATE, "team-b/b"), "source must be a SourceRef, not 'team-b/b'"),
@@ -134,10 +134,10 @@ WRONG: dict[str, tuple[Any, str]] = {
     "now class": (lambda: resolve(None, REQUEST, now=datetime), "now must be a datetime, not the class datetime"),
     # values
     "source text": (lambda: SourceRequest("team-a/a", REPOSITORY), "source must be a SourceRef, not 'team-a/a'"),
-    "source None": (lambda: SourceRef(None, "a"), "namespace must be a plain string, not None"),
-    "repository": (lambda: Repository(None), "secret_name must be a plain string, not None"),
+    "source None": (lambda: SourceRef(None, "a"), "namespace must be a string, not None"),
+    "repository": (lambda: Repository(None), "secret_name must be a string, not None"),
     "ca": (lambda: Repository("a", {"key": "ca.crt"}), "custom_ca must be a CustomCA"),
-    "ca None": (lambda: CustomCA(None), "secret_name must be a plain string"),
+    "ca None": (lambda: CustomCA(None), "secret_name must be a string"),
     "schedule text": (lambda: Claim("0 2 * * *", NOW), "schedule must be a Schedule, not '0 2"),
     "claims": (lambda: CronJobState(REPOSITORY.hash, STATE.schedule, None, None), "claims must be a Mapping, not None"),
     "claims list": (lambda: CronJobState(REPOSITORY.hash, STATE.schedule, None, [1]), "claims must be a Mapping"),
@@ -151,7 +151,7 @@ WRONG: dict[str, tuple[Any, str]] = {
     "policy None": (lambda: hand_over(STATE, "team-b", policy=None), "policy must have a method permits"),
     "policy nameless": (
         lambda: withdraw(STATE, source("a/b"), policy=SimpleNamespace(permits=lambda *_: True)),
-        r"policy\.name must be a plain string",
+        r"policy\.name must be a string",
     ),
     "policy bad name": (
         lambda: reconcile(None, [], now=NOW, policy=SimpleNamespace(name="First Wins", permits=lambda *_: True)),
