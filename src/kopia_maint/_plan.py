@@ -237,10 +237,10 @@ class _CronJobs:
     def add(self, cron_job: Object) -> None:
         """Take in one object. One of our name in a namespace of a tenant is passed over, whatever it holds."""
         name, namespace = (attempt(_named, cron_job, key) or None for key in ("name", "namespace"))
-        ours = name is not None and hash_from(name) is not None
-        if ours and namespace not in (None, self.namespace):
+        ours = name if name is not None and hash_from(name) is not None else None
+        if ours is not None and namespace not in (None, self.namespace):
             return
-        if ours and _same(self.objects.get(name or ""), cron_job):
+        if ours is not None and _same(self.objects.get(ours), cron_job):
             return
         try:
             state = state_from_manifest(cron_job)
@@ -252,12 +252,12 @@ class _CronJobs:
                 raise InvalidManifest(f"the CronJob {name} is listed twice, with different content")
         except KopiaMaintError as error:
             self.errors.append(error)
-            if ours and name is not None:
-                self.withheld[name] = error
+            if ours is not None:
+                self.withheld[ours] = error
         else:
             self.states[state.cron_job_name] = state
-        if ours and name is not None:
-            self.objects.setdefault(name, cron_job)
+        if ours is not None:
+            self.objects.setdefault(ours, cron_job)
 
 
 @define
