@@ -351,7 +351,7 @@ class CronJobState:
     repository_hash: str = field(converter=_text, validator=_named("repository hash"))
     schedule: Schedule = field(validator=is_a(Schedule))
     owner: str | None = field(converter=_text_or_none, validator=_named("namespace", unless=None))
-    claims: Mapping[SourceRef, Claim] = field(converter=_claims)
+    claims: Claims = field(converter=_claims)
     policy: str | None = field(default=None, converter=_text_or_none, validator=_named("policy", unless=None))
     secret_name: str | None = field(default=None, converter=_text_or_none, validator=_named("name", unless=None))
 
@@ -367,12 +367,12 @@ class CronJobState:
     @property
     def rejected(self) -> frozenset[SourceRef]:
         """The sources whose claims are marked."""
-        return self.claims.rejected  # type: ignore[attr-defined, no-any-return] # they are Claims, which nobody may write into
+        return self.claims.rejected
 
     @property
     def namespaces(self) -> frozenset[str]:
         """The namespaces that have a claim."""
-        return self.claims.namespaces  # type: ignore[attr-defined, no-any-return]
+        return self.claims.namespaces
 
     @property
     def orphaned(self) -> bool:
@@ -382,7 +382,7 @@ class CronJobState:
     @property
     def preferences(self) -> Mapping[Schedule, int]:
         """Each wanted schedule, and how many claims want it. Claims without a preference do not count."""
-        return self.claims.preferences  # type: ignore[attr-defined, no-any-return]
+        return self.claims.preferences
 
     @property
     def conflicts(self) -> tuple[Conflict, ...]:
