@@ -71,8 +71,9 @@ def resolve(rules: tuple[Rule, ...]) -> tuple[Any, list[Any], tuple[Any, ...]]:
     verdict, desired = SAID[None], (schedule, owner, claims)
     taken = If(wish == nothing, schedule, wish), namespace_of(source), claims
     for applies, rule in zip(rows, rules):
-        verdict = If(applies, If(exists, SAID[rule.verdict], SAID[rule.creating]), verdict)
+        verdict = If(applies, SAID[rule.verdict], verdict)
         desired = either(And(applies, rule.takes), taken, desired)
+    verdict = If(And(Not(exists), verdict == SAID[Verdict.AGREED]), SAID[Verdict.ESTABLISHED], verdict)
     return asked[1], rows, either(enabled, (verdict, *desired), (SAID[Verdict.DISABLED], *WITHDRAWN))
 
 
@@ -133,7 +134,7 @@ def main() -> int:
         took = 1000 * (time.perf_counter() - begin)
         print(f"{law}: proved in {took:.1f} ms" if case is None else f"{law}: BROKEN\n{story(case, RULES)}")
         holes += case is not None
-    cells: tuple[Any, ...] = *[(True, False, None)] * 3, Verdict, Verdict, (True, False)
+    cells: tuple[Any, ...] = *[(True, False, None)] * 3, Verdict, (True, False)
     for (number, rule), (cell, values) in product(enumerate(RULES), zip(Rule._fields, cells)):
         for value in sorted({*values} - {getattr(rule, cell)}, key=str):
             rules = (*RULES[:number], rule._replace(**{cell: value}), *RULES[number + 1 :])

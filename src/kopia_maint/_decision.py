@@ -6,11 +6,11 @@ from enum import Enum
 from attrs import field, frozen
 
 from ._errors import expect
-from ._model import Conflict, CronJobState, FrozenMapping, Repository, SourceRef, SourceRequest, by_name, is_a
+from ._model import Conflict, CronJobState, FrozenMapping, Repository, SourceRef, SourceRequest, by_name, instance_of
 from ._schedule import Schedule
 
 
-class _Word(str, Enum):
+class _Word(str, Enum):  # StrEnum, which Python 3.10 does not have
     def __str__(self) -> str:
         return str(self.value)
 
@@ -29,7 +29,7 @@ class Verdict(_Word):
     DISABLED = "disabled"
     """The source takes no part in maintenance."""
     UNREADABLE = "unreadable"
-    """The source cannot be read: its claim, if it has one, stays as it is."""
+    """The source cannot be read: its claim, if it has one, stays, and is marked like any other."""
 
 
 class Action(_Word):
@@ -53,28 +53,26 @@ class Standing:
         conflict: The record of its marked claim, if there is one.
     """
 
-    verdict: Verdict | None = field(validator=is_a(Verdict, optional=True))
-    reason: str = field(validator=is_a(str))
-    message: str = field(validator=is_a(str))
-    conflict: Conflict | None = field(validator=is_a(Conflict, optional=True))
-
-
-_OF_ITSELF = {
-    Verdict.DISABLED: "this source takes no part in maintenance.",
-    Verdict.UNREADABLE: "this source cannot be read; its claim, if it has one, stays as it is.",
-}
+    verdict: Verdict | None = field(validator=instance_of(Verdict, optional=True))
+    reason: str = field(validator=instance_of(str))
+    message: str = field(validator=instance_of(str))
+    conflict: Conflict | None = field(validator=instance_of(Conflict, optional=True))
 
 
 def standing_of(
     verdict: Verdict, wanted: Schedule | None, state: CronJobState | None, conflict: Conflict | None = None
 ) -> Standing:
     """Return how a source stands that asks for *wanted*; the message says only what *state* knows."""
-    told = _OF_ITSELF.get(verdict) or _told(verdict, wanted, state, conflict)
     reason = verdict.value.capitalize()
-    return Standing(verdict=verdict, reason=reason, message=f"{reason}: {told}", conflict=conflict)
+    message = f"{reason}: {_told(verdict, wanted, state, conflict)}"
+    return Standing(verdict=verdict, reason=reason, message=message, conflict=conflict)
 
 
 def _told(verdict: Verdict, wanted: Schedule | None, state: CronJobState | None, conflict: Conflict | None) -> str:
+    if verdict is Verdict.DISABLED:
+        return "this source takes no part in maintenance."
+    if verdict is Verdict.UNREADABLE:
+        return "this source cannot be read; its claim, if it has one, stays."
     assert state is not None  # every other verdict speaks of a CronJob
     asked = "no particular schedule" if wanted is None else f"'{wanted}'"
     established = f"'{state.schedule}' is the schedule of {state.cron_job_name}"
@@ -100,8 +98,8 @@ class Decision:
             Where nothing changed, it is the current one itself.
     """
 
-    current: CronJobState | None = field(validator=is_a(CronJobState, optional=True))
-    desired: CronJobState | None = field(validator=is_a(CronJobState, optional=True))
+    current: CronJobState | None = field(validator=instance_of(CronJobState, optional=True))
+    desired: CronJobState | None = field(validator=instance_of(CronJobState, optional=True))
 
     @property
     def action(self) -> Action:
@@ -146,9 +144,9 @@ class Resolution(Decision):
         conflict: The record of the rejection; there if and only if the verdict is REJECTED.
     """
 
-    request: SourceRequest = field(validator=is_a(SourceRequest))
-    verdict: Verdict = field(validator=is_a(Verdict))
-    conflict: Conflict | None = field(default=None, validator=is_a(Conflict, optional=True))
+    request: SourceRequest = field(validator=instance_of(SourceRequest))
+    verdict: Verdict = field(validator=instance_of(Verdict))
+    conflict: Conflict | None = field(default=None, validator=instance_of(Conflict, optional=True))
 
     @property
     def explanation(self) -> str:
@@ -180,12 +178,12 @@ class Reconciliation(Decision):
         standings: How each source of the list stands at the end, unreadable ones too, sorted.
     """
 
-    repository: Repository | None = field(validator=is_a(Repository, optional=True))
+    repository: Repository | None = field(validator=instance_of(Repository, optional=True))
     standings: Mapping[SourceRef, Standing] = field(converter=_by_source)
 
     @property
     def verdicts(self) -> Mapping[SourceRef, Verdict]:
-        """How each source of the list stands, in one word."""
+        """How each source of the list stands, in one word. None is withheld here: that is a plan's to say."""
         return FrozenMapping({it: standing.verdict for it, standing in self.standings.items() if standing.verdict})
 
     @property

@@ -1,5 +1,6 @@
 """What was wrong, and where? The one family of errors that this library raises."""
 
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -39,9 +40,6 @@ class KopiaMaintError(ValueError):
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.message,), dict(self.__dict__)
-
 
 class InvalidValue(KopiaMaintError):
     """A value or function was given what it refuses: a name, a naive datetime, a source twice."""
@@ -63,9 +61,12 @@ class InvalidSchedule(InvalidValue):
     """
 
     code = "syntax"
-    text: str = ""
-    span: tuple[int, int] | None = None
-    hint: str = ""
+    text = ""
+
+    def __init__(self, message: str, *, span: tuple[int, int] | None = None, hint: str = "", **others: Any) -> None:
+        super().__init__(f"{message} ({hint})" if hint else message, **others)
+        self.span = span
+        self.hint = hint
 
     @property
     def drawn(self) -> str:
@@ -121,20 +122,21 @@ def joined(path: str, key: str) -> str:
     return f"{path}.{key}" if path and key and not key.startswith("[") else f"{path}{key}"
 
 
+def characters(value: str) -> str:
+    """Return the characters only of a subclass of str, such as a YAML loader's: its own text could be another."""
+    return value if type(value) is str else str.__str__(value)
+
+
 def shown(value: object) -> str:
     """Return *value* as an error message may show it: on one line, printable, and short."""
     if isinstance(value, str):
-        return ascii(str.__str__(value)[:60]) + ("…" if len(value) > 60 else "")
+        text = characters(value)
+        return ascii(text[:60]) + ("…" if len(text) > 60 else "")
     if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
+        return {None: "None", True: "true", False: "false"}[value]
     if isinstance(value, type):
         return f"the class {value.__name__}"
     return f"a value of type {type(value).__name__}"
-
-
-def given(value: object) -> str:
-    """Return an argument as an error message may show it: as :func:`shown`, and None as Python spells it."""
-    return "None" if value is None else shown(value)
 
 
 def expect(value: Any, kind: type[T], argument: str, instead: str = "") -> T:
@@ -146,6 +148,19 @@ def expect(value: Any, kind: type[T], argument: str, instead: str = "") -> T:
     """
     if isinstance(value, kind):
         return value
-    if hasattr(type(value), "desired"):
+    if hasattr(type(value), "desired"):  # a Decision, which is defined above this module
         instead = "pass its .desired"
-    raise InvalidValue(f"{argument} must be a {kind.__name__}, not {given(value)}{instead and f': {instead}'}")
+    hint = f": {instead}" if instead else ""
+    raise InvalidValue(f"{argument} must be a {kind.__name__}, not {shown(value)}{hint}")
+
+
+def expect_all(values: Any, kind: type[T], argument: str) -> list[T]:
+    """Return the *argument* of a function as a list, if it is a collection, and each of its members of this type."""
+    return [expect(value, kind, f"a member of {argument}") for value in iterated(values, argument, kind.__name__)]
+
+
+def iterated(values: Any, argument: str, of: str) -> Iterable[Any]:
+    """Return the *argument* of a function if it is a collection: neither a mapping nor a text counts as one."""
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise InvalidValue(f"{argument} must be a collection of {of}, not {shown(values)}")
+    return values

@@ -28,7 +28,7 @@ from ._model import (
     parse_time,
     utc_seconds,
 )
-from ._objects import Fields, Manifest, attempt, merge_patch, plain
+from ._objects import Fields, Manifest, attempt, merge_patch, minimal, plain
 from ._schedule import DEFAULT_SCHEDULE, Schedule
 
 GROUP = "volsync.backube"
@@ -58,9 +58,9 @@ _CLAIMS_PATH = f"metadata.annotations[{CLAIMS_ANNOTATION}]"
 _INTERVALS = {7: "0 2 * * 0", 30: "0 2 1 * *", 31: "0 2 1 * *"}  # in days; any other is the default
 # What the API server fills in, and refuses or ignores on another object.
 _SERVER_FIELDS = (
-    *("uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "selfLink"),
-    *("deletionTimestamp", "deletionGracePeriodSeconds", "generateName"),
-)
+    "uid resourceVersion creationTimestamp generation managedFields selfLink"
+    " deletionTimestamp deletionGracePeriodSeconds generateName"
+).split()
 
 
 # --- a source's request ----------------------------------------------------------
@@ -94,12 +94,12 @@ def source_named(replication_source: Any) -> SourceRef | None:
 
 def is_source(manifest: Manifest) -> bool:
     """Return whether an object is a ReplicationSource, of whatever version; items of raw lists do not say so."""
-    return (manifest.api_version or GROUP).split("/")[0] == GROUP and manifest.is_a("ReplicationSource")
+    return (manifest.api_version or GROUP).split("/")[0] == GROUP and manifest.has_kind("ReplicationSource")
 
 
 def secret_named(replication_source: Any) -> str | None:
     """Return the Secret of a source's repository, None where that cannot be read."""
-    return attempt(lambda: _kopia(Fields(replication_source)).read("repository", check_name, "name", "repository"))
+    return attempt(lambda: _kopia(Fields(replication_source)).read("repository", check_name, "name"))
 
 
 def _request(replication_source: Mapping[str, Any]) -> SourceRequest | None:
@@ -128,8 +128,8 @@ def _kopia(manifest: Fields) -> Fields:
 
 
 def _source(metadata: Fields) -> SourceRef:
-    namespace = metadata.read("namespace", check_name, "namespace", "namespace")
-    return SourceRef(namespace, metadata.read("name", check_name, "name", "name"))
+    namespace = metadata.read("namespace", check_name, "namespace")
+    return SourceRef(namespace, metadata.read("name", check_name, "name"))
 
 
 def _maintenance(kopia: Fields) -> tuple[bool, Schedule | None]:
@@ -148,8 +148,8 @@ def _maintenance(kopia: Fields) -> tuple[bool, Schedule | None]:
 def _repository(kopia: Fields) -> Repository:
     ca = kopia.mapping("customCA")
     kinds = {"secretName": "name", "configMapName": "name", "key": "key"}
-    members = (ca.read(key, check_name, kind, key) if ca.string(key) else "" for key, kind in kinds.items())
-    return _known_repository(kopia.read("repository", check_name, "name", "repository"), *members)
+    members = (ca.read(key, check_name, kind) if ca.string(key) else "" for key, kind in kinds.items())
+    return _known_repository(kopia.read("repository", check_name, "name"), *members)
 
 
 @lru_cache(maxsize=1024)
@@ -190,17 +190,17 @@ def state_from_manifest(cron_job: Mapping[str, Any]) -> CronJobState | None:
     owner = None
     for keys in (annotations, labels):
         if owner is None and keys.members.get(OWNER_KEY) not in (None, ""):
-            owner = keys.read(OWNER_KEY, check_name, "namespace", "namespace")
+            owner = keys.read(OWNER_KEY, check_name, "namespace")
     claims, policy = _claims_from(annotations)
-    secret_name = attempt(check_name, annotations.members.get(SECRET_ANNOTATION), "name", "")
-    schedule = _established(manifest)
+    secret_name = attempt(check_name, annotations.members.get(SECRET_ANNOTATION), "name")
+    schedule = _schedule_of(manifest)
     with at(_CLAIMS_PATH):  # marks and policy must fit together
         return CronJobState(repository_hash, schedule, owner, claims, policy, secret_name)
 
 
 def _ours(manifest: Manifest) -> tuple[str, Fields, Fields] | None:
     """Return the hash of a maintenance CronJob, its labels and annotations; None for any other object."""
-    if not manifest.is_a("CronJob"):
+    if not manifest.has_kind("CronJob"):
         return None
     metadata = manifest.metadata
     name = metadata.required("name", variables=False)
@@ -221,10 +221,10 @@ def hash_from(name: str) -> str | None:
     """Return the repository hash in the name of a maintenance CronJob, None for any other name."""
     if not name.startswith(CRON_JOB_PREFIX):
         return None
-    return attempt(check_name, name[len(CRON_JOB_PREFIX) :], "repository hash", "")
+    return attempt(check_name, name[len(CRON_JOB_PREFIX) :], "repository hash")
 
 
-def _established(manifest: Fields) -> Schedule:
+def _schedule_of(manifest: Fields) -> Schedule:
     return manifest.mapping("spec").read("schedule", Schedule.parse, variables=False)
 
 
@@ -241,7 +241,7 @@ def _parse_claims(text: str) -> tuple[Claims, str | None]:
     if len(text) > ANNOTATIONS_LIMIT:
         raise InvalidManifest(f"has {len(text)} characters, Kubernetes allows {ANNOTATIONS_LIMIT}")
     try:
-        document = _CLAIMS.decode(text)
+        document = _DECODER.decode(text)
     except KopiaMaintError:
         raise
     except (ValueError, RecursionError) as error:
@@ -254,10 +254,10 @@ def _parse_claims(text: str) -> tuple[Claims, str | None]:
     if document.keys() - {"version", "claims", "policy"} or not isinstance(by_namespace, dict):
         raise InvalidManifest("is damaged: it must have version, claims, and policy or not")
     if "policy" in document:
-        policy = check_name(policy, "policy", "policy")
+        policy = check_name(policy, "policy")
     claims = {}
     for namespace, members in by_namespace.items():
-        check_name(namespace, "namespace", "namespace")
+        check_name(namespace, "namespace")
         if not isinstance(members, dict):
             raise InvalidManifest("is damaged: it must be an object", path=f"claims.{namespace}")
         for name, claim in members.items():
@@ -270,15 +270,15 @@ def _parse_claims(text: str) -> tuple[Claims, str | None]:
     return Claims(claims), policy
 
 
-def _parse_claim(claim: object) -> Claim:
-    if (
-        not isinstance(claim, list)
-        or not (len(claim) == 2 or claim[2:] == ["rejected"])
-        or not isinstance(claim[1], str)
-    ):
-        raise InvalidManifest('is damaged: it must be [SCHEDULE or null, "TIME"], and "rejected" or not')
-    schedule, since, *mark = claim
-    return Claim(None if schedule is None else Schedule.parse(schedule), parse_time(since), bool(mark))
+def _parse_claim(claim: Any) -> Claim:
+    match claim:
+        case [schedule, str(since)]:
+            rejected = False
+        case [schedule, str(since), "rejected"]:
+            rejected = True
+        case _:
+            raise InvalidManifest('is damaged: it must be [SCHEDULE or null, "TIME"], and "rejected" or not')
+    return Claim(None if schedule is None else Schedule.parse(schedule), parse_time(since), rejected)
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -288,7 +288,7 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return members
 
 
-_CLAIMS = json.JSONDecoder(object_pairs_hook=_without_duplicates)
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates)
 
 
 # --- the state, written ----------------------------------------------------------
@@ -318,20 +318,19 @@ def manifest_from_state(
     for key, known in (("kind", "CronJob"), ("apiVersion", "batch/v1")):
         if fields.string(key) != known:
             raise InvalidManifest(f"{shown(manifest[key])} is not known, only {known} is", path=key)
-    metadata, _ = fields.mapping("metadata"), fields.mapping("spec")
+    fields.mapping("spec")  # it is one, or absent
+    metadata = fields.mapping("metadata")
     present = metadata.string("namespace")
     namespace = operator_namespace or present or DEFAULT_OPERATOR_NAMESPACE
     check_name(namespace, "namespace", "operator_namespace" if operator_namespace else "metadata.namespace")
-    foreign: dict[str, Any] = {}
-    if (metadata.members.get("name"), present or namespace) != (state.cron_job_name, namespace):
+    wanted = _wanted(state, metadata.mapping("labels"))
+    wanted["metadata"].update(name=state.cron_job_name, namespace=namespace)
+    _check_size(state, metadata.mapping("annotations"), wanted)
+    itself = (metadata.members.get("name"), present or namespace) == (state.cron_job_name, namespace)
+    if not itself:
         manifest.pop("status", None)
-        foreign = dict.fromkeys(_SERVER_FIELDS)
-    labels, annotations = _owned(state, metadata.mapping("labels").members)
-    _check_size(state, {**metadata.mapping("annotations").members, **annotations})
-    ours = {"name": state.cron_job_name, "namespace": namespace, "labels": labels, "annotations": annotations}
-    written: dict[str, Any] = merge_patch(
-        manifest, {"metadata": {**foreign, **ours}, "spec": {"schedule": state.schedule.text}}
-    )
+        wanted["metadata"].update(dict.fromkeys(_SERVER_FIELDS))
+    written: dict[str, Any] = merge_patch(manifest, wanted)
     return written
 
 
@@ -357,46 +356,41 @@ def patch_from_state(state: CronJobState, manifest: Mapping[str, Any]) -> dict[s
     if found is None:
         raise RepositoryMismatch(f"this is not the CronJob {state.cron_job_name}", path="metadata.name")
     _, labels, annotations = found
-    wanted_labels, wanted_annotations = _owned(state, labels.members)
-    written = annotations.members.get(CLAIMS_ANNOTATION)
-    if written not in (None, wanted_annotations[CLAIMS_ANNOTATION]) and _claims_from(annotations) == (
-        state.claims,
-        state.policy,
-    ):
-        del wanted_annotations[CLAIMS_ANNOTATION]  # another layout of the same
-    metadata: dict[str, Any] = {}
-    for key, present, wanted in (("labels", labels, wanted_labels), ("annotations", annotations, wanted_annotations)):
-        if changes := {name: value for name, value in wanted.items() if present.members.get(name) != value}:
-            metadata[key] = changes
-    if "annotations" in metadata:
-        _check_size(state, {**annotations.members, **metadata["annotations"]})
-    patch: dict[str, Any] = {"metadata": metadata} if metadata else {}
-    if _established(cron_job) != state.schedule:
-        patch["spec"] = {"schedule": state.schedule.text}
+    wanted = _wanted(state, labels)
+    if CLAIMS_ANNOTATION in annotations.members and _claims_from(annotations) == (state.claims, state.policy):
+        del wanted["metadata"]["annotations"][CLAIMS_ANNOTATION]  # whatever its layout
+    if _schedule_of(cron_job) == state.schedule:
+        del wanted["spec"]  # however it is spelt
+    patch = minimal(manifest, wanted)
+    if not patch:
+        return None
+    if "annotations" in patch.get("metadata", {}):
+        _check_size(state, annotations, patch)
     version = cron_job.metadata.members.get("resourceVersion")
-    if patch and version is not None:
-        patch.setdefault("metadata", metadata)["resourceVersion"] = version
-    return patch or None
+    return patch if version is None else merge_patch(patch, {"metadata": {"resourceVersion": version}})
 
 
-def _owned(state: CronJobState, labels: Mapping[str, Any]) -> tuple[dict[str, str | None], dict[str, str | None]]:
-    """Return every label and annotation that is ours, with its value, None for one that must not be there."""
-    strangers = [key for key in labels if isinstance(key, str) and key.startswith(NAMESPACE_LABEL_PREFIX)]
+def _wanted(state: CronJobState, labels: Fields) -> dict[str, Any]:
+    """Return all that is ours on a CronJob as one merge patch, with None for what must not be there."""
+    strangers = [key for key in labels.members if isinstance(key, str) and key.startswith(NAMESPACE_LABEL_PREFIX)]
     conflict = state.latest_conflict
-    wanted_labels: dict[str, str | None] = {
+    wanted_labels = {
         MAINTENANCE_LABEL: "true",
         HASH_LABEL: state.repository_hash,
         OWNER_KEY: state.owner,
         **dict.fromkeys(strangers),
         **{NAMESPACE_LABEL_PREFIX + namespace: "" for namespace in sorted(state.namespaces)},
     }
-    wanted_annotations: dict[str, str | None] = {
+    wanted_annotations = {
         OWNER_KEY: state.owner,
         SECRET_ANNOTATION: state.secret_name,
-        CONFLICT_ANNOTATION: None if conflict is None else conflict.message,
+        CONFLICT_ANNOTATION: conflict and conflict.message,
         CLAIMS_ANNOTATION: _render_claims(state),
     }
-    return wanted_labels, wanted_annotations
+    return {
+        "metadata": {"labels": wanted_labels, "annotations": wanted_annotations},
+        "spec": {"schedule": state.schedule.text},
+    }
 
 
 def _render_claims(state: CronJobState) -> str:
@@ -411,17 +405,16 @@ def _claim_lines(state: CronJobState) -> dict[str, list[str]]:
     by_namespace: dict[str, list[str]] = {}
     for source in sorted(state.claims, key=by_name):
         claim = state.claims[source]
-        schedule = "null" if claim.schedule is None else _quoted(claim.schedule.text)
+        schedule = "null" if claim.schedule is None else json.dumps(claim.schedule.text)
         mark = ',"rejected"' if claim.rejected else ""
         line = f'"{source.name}":[{schedule},"{format_time(claim.since)}"{mark}]'
         by_namespace.setdefault(source.namespace, []).append(line)
     return by_namespace
 
 
-_quoted = json.JSONEncoder().encode
-
-
-def _check_size(state: CronJobState, annotations: Mapping[str, Any]) -> None:
+def _check_size(state: CronJobState, present: Fields, patch: Mapping[str, Any]) -> None:
+    """Refuse annotations that Kubernetes would refuse: those that are there, with what the patch changes."""
+    annotations = {**present.members, **patch["metadata"]["annotations"]}
     size = sum(
         len(f"{key}{value}".encode(errors="surrogatepass")) for key, value in annotations.items() if value is not None
     )

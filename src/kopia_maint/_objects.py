@@ -3,12 +3,12 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
-from ._errors import InvalidManifest, KopiaMaintError, joined, shown
+from ._errors import InvalidManifest, KopiaMaintError, characters, joined, shown
 
 T = TypeVar("T")
 
 MAX_DEPTH = 100
-"""How deep an object from outside may nest: objects are compared, copied and written as a whole, which recurses."""
+"""How deep an object may nest that the command line and the wire read: what handles it recurses."""
 
 _ABSENT: Mapping[str, Any] = {}
 _SNAKE_CASE = frozenset({"api_version", "resource_version", "creation_timestamp", "deletion_timestamp"})
@@ -28,7 +28,7 @@ class Fields:
 
     @property
     def absent(self) -> bool:
-        """Whether the object does not have this mapping."""
+        """Whether the object does not have this mapping, not even an empty one."""
         return self.members is _ABSENT
 
     def path(self, key: str) -> str:
@@ -45,7 +45,7 @@ class Fields:
     def mapping(self, key: str) -> "Fields":
         """Return a member that is a mapping."""
         value = self.members.get(key)
-        if type(value) is not dict:
+        if type(value) is not dict:  # nearly always it is, and a check less tells in every decision
             value = self.get(key, Mapping, "a mapping")
         return Fields(_ABSENT if value is None else value, self, key)
 
@@ -56,7 +56,7 @@ class Fields:
             value = self.get(key, str, "a string")
             if value is None:
                 return None
-            value = str.__str__(value)  # of a loader's subclass, the characters only
+            value = characters(value)
         if variables and "${" in value:
             raise InvalidManifest(
                 f"{shown(value)} holds a variable that was not substituted:"
@@ -117,7 +117,7 @@ class Manifest(Fields):
         if "" in (self.kind, self.api_version):
             raise InvalidManifest("must not be empty", path="kind" if self.kind == "" else "apiVersion")
 
-    def is_a(self, kind: str) -> bool:
+    def has_kind(self, kind: str) -> bool:
         """Return whether the object is of this kind, as far as it says so; refuse a client's own spelling of it."""
         if self.kind not in (None, kind) and self.kind.lower() == kind.lower():
             raise InvalidManifest(f"must be spelt {kind}: pass the object as the API server sends it", path="kind")
@@ -125,7 +125,7 @@ class Manifest(Fields):
 
 
 def attempt(read: Callable[..., T], *args: Any) -> T | None:
-    """Call *read*, and return None for what it cannot read and what is not ours to complain about."""
+    """Return what *read* returns, None where it refuses."""
     try:
         return read(*args)
     except KopiaMaintError:
@@ -142,7 +142,11 @@ def is_deep(value: Any) -> bool:
 
 
 def plain(value: Any) -> Any:
-    """Copy an object of any mappings and sequences into dicts and lists; what is shared stays shared."""
+    """
+    Copy an object of any mappings and sequences into dicts and lists.
+
+    What is shared stays shared: a copy for each use could grow without bound.
+    """
     copies: dict[int, tuple[Any, Any]] = {}  # the original, too: while it lives, no other has its id
 
     def copy(value: Any) -> Any:
@@ -173,3 +177,16 @@ def merge_patch(target: Any, patch: Any) -> Any:
         else:
             merged[key] = merge_patch(merged.get(key), value)
     return merged
+
+
+def minimal(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what of a JSON merge patch would change *target*."""
+    changes = {}
+    for key, value in patch.items():
+        present = target.get(key)
+        if not isinstance(value, Mapping):
+            if present != value:
+                changes[key] = value
+        elif inner := minimal(present or {}, value):
+            changes[key] = inner
+    return changes

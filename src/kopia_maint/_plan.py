@@ -7,7 +7,16 @@ from typing import Any, ClassVar
 from attrs import define, field, frozen
 
 from ._decision import Action, Decision, Reconciliation, Standing, Verdict, standing_of
-from ._errors import InvalidManifest, InvalidValue, KopiaMaintError, RepositoryMismatch, StateTooLarge, expect, given
+from ._errors import (
+    InvalidManifest,
+    InvalidValue,
+    KopiaMaintError,
+    RepositoryMismatch,
+    StateTooLarge,
+    expect,
+    iterated,
+    shown,
+)
 from ._manifest import (
     hash_from,
     is_source,
@@ -27,17 +36,18 @@ from ._model import (
     SourceRequest,
     by_name,
     check_name,
-    is_a,
+    instance_of,
     utc_seconds,
 )
 from ._objects import Fields, Manifest, attempt, plain
-from ._policy import Policy, check_policy
-from ._resolver import FIRST_WINS, reconcile_listed
+from ._policy import FIRST_WINS, Policy, expect_policy
+from ._resolver import reconcile_each
 
 Object = Mapping[str, Any]
 Template = Callable[[Repository, CronJobState], Object]
 
 _MESSAGE_LENGTH = 1024
+_OBJECTS = "objects (pass the items of a List)"
 
 
 @frozen(kw_only=True)
@@ -53,10 +63,10 @@ class Write:
             CronJob has one; or the DeleteOptions, with uid and resourceVersion as preconditions.
     """
 
-    action: Action = field(validator=is_a(Action))
-    name: str = field(validator=is_a(str))
-    namespace: str = field(validator=is_a(str))
-    body: dict[str, Any] = field(validator=is_a(dict))
+    action: Action = field(validator=instance_of(Action))
+    name: str = field(validator=instance_of(str))
+    namespace: str = field(validator=instance_of(str))
+    body: dict[str, Any] = field(validator=instance_of(dict))
 
     __hash__: ClassVar[None] = None  # type: ignore[assignment] # it holds plain JSON
 
@@ -72,7 +82,8 @@ class Plan:
         writes: In the same order, each independent of the others.
         standings: How every source that was listed stands, sorted.
         unreadable: Why a source cannot be read.
-        withheld: Why a CronJob, by name, stays as it is: it cannot be understood, or would be too large.
+        withheld: Why a CronJob, by name, stays as it is: it cannot be understood, is listed twice with different
+            content, would be too large, or is to be deleted and has no uid or resourceVersion.
         errors: All of them: CronJobs, then sources, each in the order of the input, then what cannot be written.
     """
 
@@ -117,23 +128,23 @@ def plan_manifests(
         InvalidValue: An argument is wrong. An object never raises: see :class:`Plan`.
     """
     now = utc_seconds(now, "now")
-    check_policy(policy)
+    expect_policy(policy)
     check_name(operator_namespace, "namespace", "operator_namespace")
     expect(complete, bool, "complete")
     if not callable(template):
-        raise InvalidValue(f"template must be a function of repository and state, not {given(template)}")
+        raise InvalidValue(f"template must be a function of repository and state, not {shown(template)}")
     jobs, sources = _CronJobs(operator_namespace), _Sources()
-    for cron_job in _iterated(cron_jobs, "cron_jobs"):
+    for cron_job in iterated(cron_jobs, "cron_jobs", _OBJECTS):
         jobs.add(cron_job)
-    for source in _iterated(replication_sources, "replication_sources"):
+    for source in iterated(replication_sources, "replication_sources", _OBJECTS):
         sources.add(source)
     withheld = dict(jobs.withheld)
     states = {state.repository_hash: state for name, state in jobs.states.items() if name not in withheld}
     requests = [it for it in sources.requests.values() if it.repository.cron_job_name not in withheld]
     unreadable = {it: sources.secrets.get(it, set()) for it in sources.unreadable}
     listed = None if complete and not sources.unnamed else sources.requests.keys() | unreadable.keys()
-    decisions = dict(reconcile_listed(states, requests, now=now, policy=policy, unreadable=unreadable, listed=listed))
-    writes, too_large = [], []
+    decisions = dict(reconcile_each(states, requests, now=now, policy=policy, unreadable=unreadable, listed=listed))
+    writes, unwritable = [], []
     for name, decision in list(decisions.items()):
         present = jobs.objects.get(name)
         base: Object = {}
@@ -145,18 +156,19 @@ def plan_manifests(
         except KopiaMaintError as error:
             if present is None and not isinstance(error, StateTooLarge):
                 raise  # the template's fault, and so the author's
-            too_large.append(error)
+            unwritable.append(error)
             withheld[name] = error
             del decisions[name]
         else:
-            writes += [write] if write else []
+            if write:
+                writes.append(write)
     return Plan(
         decisions=FrozenMapping(decisions),
         writes=tuple(writes),
         standings=_standings(sources, decisions, withheld),
-        unreadable=FrozenMapping({it: sources.unreadable[it] for it in sorted(sources.unreadable, key=by_name)}),
-        withheld=FrozenMapping({name: withheld[name] for name in sorted(withheld)}),
-        errors=(*jobs.errors, *sources.errors, *too_large),
+        unreadable=FrozenMapping(sorted(sources.unreadable.items(), key=_by_source)),
+        withheld=FrozenMapping(sorted(withheld.items())),
+        errors=(*jobs.errors, *sources.errors, *unwritable),
     )
 
 
@@ -192,7 +204,7 @@ def write_for(
             raise RepositoryMismatch("cron_job is not the CronJob that was decided about", path="metadata.name")
         namespace = cron_job["metadata"].get("namespace")
         if namespace != operator_namespace:
-            raise InvalidValue(f"cron_job is in namespace {given(namespace)}, not in {operator_namespace}")
+            raise InvalidValue(f"cron_job is in namespace {shown(namespace)}, not in {operator_namespace}")
     if stored != decision.current:
         raise InvalidValue("cron_job does not hold decision.current: read it again, and decide again")
     return _write(decision, cron_job, template, operator_namespace)
@@ -236,8 +248,8 @@ class _CronJobs:
 
     def add(self, cron_job: Object) -> None:
         """Take in one object. One of our name in a namespace of a tenant is passed over, whatever it holds."""
-        name, namespace = (attempt(_named, cron_job, key) or None for key in ("name", "namespace"))
-        ours = name if name is not None and hash_from(name) is not None else None
+        name, namespace = attempt(_named, cron_job, "name"), attempt(_named, cron_job, "namespace") or None
+        ours = name if name and hash_from(name) is not None else None
         if ours is not None and namespace not in (None, self.namespace):
             return
         if ours is not None and _same(self.objects.get(ours), cron_job):
@@ -278,11 +290,10 @@ class _Sources:
             request = request_from_manifest(replication_source)
         except KopiaMaintError as fault:
             error = fault
-        if request is not None:
-            source: SourceRef | None = request.source
-        elif error is not None:
-            source = error.source
-        else:
+        known = request or error  # both say whose it is
+        if known is not None:
+            source = known.source
+        else:  # it asks for nothing, but another of its name may
             source = source_named(replication_source) if is_source(Manifest(replication_source)) else None
         if source is not None and _same(self.objects.get(source), replication_source):
             return
@@ -294,8 +305,8 @@ class _Sources:
         secret_name = secret_named(replication_source)
         if secret_name is not None:
             self.secrets.setdefault(source, set()).add(secret_name)
-        listed = request is not None or error is not None or source in self.requests or source in self.unreadable
-        if source in self.objects and listed:
+        counts = known is not None or source in self.requests or source in self.unreadable
+        if source in self.objects and counts:
             error = InvalidManifest(f"the source {source} is listed twice, with different content", source=source)
             self.errors.append(error)
             self.requests.pop(source, None)
@@ -327,7 +338,11 @@ def _standings(
             standings[source] = _standing(None, "Withheld", f"{name} stays as it is: {withheld[name]}")
         else:
             standings[source] = standing_of(Verdict.DISABLED, None, None)
-    return FrozenMapping({source: standings[source] for source in sorted(standings, key=by_name)})
+    return FrozenMapping(sorted(standings.items(), key=_by_source))
+
+
+def _by_source(item: tuple[SourceRef, object]) -> tuple[str, str]:
+    return by_name(item[0])
 
 
 def _standing(verdict: Verdict | None, reason: str, message: str, conflict: Conflict | None = None) -> Standing:
@@ -347,9 +362,3 @@ def _same(one: Object | None, other: Object) -> bool:
 
 def _named(manifest: Any, key: str) -> str | None:
     return Fields(manifest).mapping("metadata").string(key, variables=False) if isinstance(manifest, Mapping) else None
-
-
-def _iterated(objects: Iterable[Object], argument: str) -> Iterable[Object]:
-    if isinstance(objects, (str, bytes, Mapping)) or not isinstance(objects, Iterable):
-        raise InvalidValue(f"{argument} must be a list of objects, not {given(objects)}: pass the items of a List")
-    return objects

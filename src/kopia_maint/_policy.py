@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from ._errors import InvalidValue, expect, given
+from ._errors import InvalidValue, expect, shown
 from ._model import CronJobState, SourceRef, check_name
 from ._schedule import Schedule
 
@@ -64,37 +64,31 @@ class Consensus:
         return state.preferences.keys() == {state.claims[challenger].schedule}
 
 
-def check_policy(policy: Policy) -> None:
+def expect_policy(policy: Policy) -> None:
     """Raise InvalidValue for what cannot be asked: a class, a function, one without a name, an async one."""
     if isinstance(policy, (FirstWins, Consensus)):
         return
     permits = getattr(policy, "permits", None)
     if isinstance(policy, type) or not callable(permits):
-        hint = "FirstWins(), or another object with name and permits"
-        if isinstance(policy, type):
-            arguments = "shortest=timedelta(hours=1)" if issubclass(policy, Bounded) else ""
-            hint = f"an object of it, such as {policy.__name__}({arguments})"
-        raise InvalidValue(f"policy must have a method permits, not be {given(policy)}: pass {hint}")
+        example = "FirstWins() or Bounded(shortest=timedelta(hours=1))"
+        raise InvalidValue(f"policy must be an object with name and permits, such as {example}, not {shown(policy)}")
     if iscoroutinefunction(permits):
         raise InvalidValue("policy.permits must be a plain function: nobody awaits an async one")
     check_name(getattr(policy, "name", None), "policy", "policy.name")
 
 
-def permitted(policy: Policy, state: CronJobState, challenger: SourceRef) -> bool:
+def ask_policy(policy: Policy, state: CronJobState, challenger: SourceRef) -> bool:
     """Ask the policy, and raise InvalidValue where the answer is neither True nor False."""
     answer: Any = policy.permits(state, challenger)
-    if answer is True or answer is False:
-        return bool(answer)
+    if isinstance(answer, bool):
+        return answer
     if hasattr(answer, "close"):  # a coroutine that nobody awaits would warn of that
         answer.close()
-    raise InvalidValue(f"the policy {policy.name} must answer True or False, not {given(answer)}")
+    raise InvalidValue(f"the policy {policy.name} must answer True or False, not {shown(answer)}")
 
 
+FIRST_WINS = FirstWins()
 _SHORTEST = timedelta(seconds=1)  # of any schedule: @every 1s
-
-
-def _inner(_: object, __: object, value: Any) -> None:
-    check_policy(value)
 
 
 @frozen
@@ -114,18 +108,17 @@ class Bounded:
         InvalidValue: There is no bound, no schedule can meet the bounds, or the name is too long.
     """
 
-    policy: Policy = field(default=FirstWins(), validator=_inner)
+    policy: Policy = FIRST_WINS
     shortest: timedelta | None = field(default=None, kw_only=True)
     longest: timedelta | None = field(default=None, kw_only=True)
 
     def __attrs_post_init__(self) -> None:
-        bounds = {"shortest": self.shortest, "longest": self.longest}
-        stated = {argument: expect(it, timedelta, argument) for argument, it in bounds.items() if it is not None}
-        if not stated:
-            raise InvalidValue("shortest, longest or both must be given, such as shortest=timedelta(hours=1)")
-        for argument, bound in stated.items():
-            if bound < _SHORTEST:
+        expect_policy(self.policy)
+        for argument, bound in (("shortest", self.shortest), ("longest", self.longest)):
+            if bound is not None and expect(bound, timedelta, argument) < _SHORTEST:
                 raise InvalidValue(f"{argument} must be at least one second, the shortest interval of any schedule")
+        if self.shortest is None and self.longest is None:
+            raise InvalidValue("shortest, longest or both must be given, such as shortest=timedelta(hours=1)")
         if self.shortest and self.longest and self.shortest > self.longest:
             raise InvalidValue(f"shortest ({self.shortest}) must not exceed longest ({self.longest})")
         check_name(self.name, "policy", "the name")
@@ -146,8 +139,8 @@ class Bounded:
     def permits(self, state: CronJobState, challenger: SourceRef, /) -> bool:
         """Return whether *policy* permits the challenger's schedule, and the bounds allow it."""
         schedule = state.claims[challenger].schedule
-        return permitted(self.policy, state, challenger) and schedule is not None and self.allows(schedule)
+        return ask_policy(self.policy, state, challenger) and schedule is not None and self.allows(schedule)
 
 
-POLICIES: dict[str, Policy] = {policy.name: policy for policy in (FirstWins(), Consensus())}
+POLICIES: dict[str, Policy] = {policy.name: policy for policy in (FIRST_WINS, Consensus())}
 """The policies that need no parameter, by name."""

@@ -3,11 +3,11 @@ Which schedule wins, and how is every request that lost recorded? The decision.
 
 Theory of operation. A *claim* is what a source last asked for. A request is
 *news* when its source has no claim, or one that asks for something else. A
-decision is a fold over values: the claims of all requests are recorded first
-(``_recorded``); then one row of ``RULES`` applies to each request that is news, in
-order, and may change the schedule; at last every claim is held against the
-outcome (``_settled``): the row that applies to it, were it submitted once more,
-says how its source stands, and whether the claim is marked as rejected.
+decision is a fold over values. ``_record`` records the claims of all requests.
+``_apply`` looks up one row of ``RULES`` for each request that is news, in order,
+which may change the schedule. ``_mark`` holds every claim against the outcome: the
+row that would apply to it, were it submitted once more, says how its source stands,
+and whether the claim is marked as rejected.
 
 Asking again for what was asked before is not news and changes nothing, so a
 controller can submit every source again and again.
@@ -16,12 +16,12 @@ controller can submit every source again and again.
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from attrs import evolve
 
 from ._decision import Decision, Reconciliation, Resolution, Standing, Verdict, standing_of
-from ._errors import InvalidValue, RepositoryMismatch, expect, given
+from ._errors import InvalidValue, RepositoryMismatch, expect, expect_all
 from ._model import (
     CRON_JOB_PREFIX,
     Claim,
@@ -35,12 +35,8 @@ from ._model import (
     utc_seconds,
 )
 from ._objects import attempt
-from ._policy import FirstWins, Policy, check_policy, permitted
+from ._policy import FIRST_WINS, Policy, ask_policy, expect_policy
 from ._schedule import DEFAULT_SCHEDULE, Schedule
-
-T = TypeVar("T")
-
-FIRST_WINS = FirstWins()
 
 
 class Rule(NamedTuple):
@@ -51,8 +47,7 @@ class Rule(NamedTuple):
         another: Whether the claim asks for another schedule than the established one.
         permits: What the policy answers; None: it is not asked.
         news: Whether the request is news; None: either.
-        verdict: What becomes of the request.
-        creating: The verdict where the request created the CronJob.
+        verdict: What becomes of the request. One that is AGREED and created the CronJob is called ESTABLISHED.
         takes: Whether schedule and owner become the request's.
     """
 
@@ -60,17 +55,16 @@ class Rule(NamedTuple):
     permits: bool | None
     news: bool | None
     verdict: Verdict
-    creating: Verdict
     takes: bool
 
 
 # fmt: off
 RULES = (
-    #    another  permits  news   verdict              creating             takes
-    Rule(False,   None,    None,  Verdict.AGREED,      Verdict.ESTABLISHED, False),
-    Rule(True,    True,    True,  Verdict.ESTABLISHED, Verdict.ESTABLISHED, True),
-    Rule(True,    True,    False, Verdict.SUPERSEDED,  Verdict.SUPERSEDED,  False),
-    Rule(True,    False,   None,  Verdict.REJECTED,    Verdict.REJECTED,    False),
+    #    another  permits  news   verdict              takes
+    Rule(False,   None,    None,  Verdict.AGREED,      False),
+    Rule(True,    True,    True,  Verdict.ESTABLISHED, True),
+    Rule(True,    True,    False, Verdict.SUPERSEDED,  False),
+    Rule(True,    False,   None,  Verdict.REJECTED,    False),
 )
 # fmt: on
 _ROWS = {
@@ -78,8 +72,6 @@ _ROWS = {
     for rule in RULES
     for news in ((True, False) if rule.news is None else (rule.news,))
 }
-_AGREED = _ROWS[False, None, False]
-_UNREADABLE = standing_of(Verdict.UNREADABLE, None, None)
 
 
 def resolve(
@@ -100,18 +92,20 @@ def resolve(
         InvalidValue: *now* is naive, or an argument is of the wrong type.
     """
     now = utc_seconds(now, "now")
-    check_policy(policy)
+    expect_policy(policy)
     _check_state(current)
     _check_request(request, current.repository_hash if current else None)
     source = request.source
     if not request.enabled:
-        desired = current and _without(current, source, policy)
+        desired = current and _drop(current, source, policy)
         return Resolution(current=current, desired=desired, request=request, verdict=Verdict.DISABLED)
-    state, news = _recorded(current and current.unmarked, [request], now)
-    state, rules = _applied(state, news, policy)
-    desired, standing = _settled(current, state, policy)
-    rule = rules.get(source) or standing.get(source, _AGREED)
-    verdict, conflict = rule.creating if current is None else rule.verdict, desired.conflict_of(source)
+    state, news = _record(current and current.unmarked, [request], now)
+    state, became = _apply(state, news, policy)
+    desired, stands = _mark(current, state, policy)
+    verdict = became.get(source) or stands.get(source, Verdict.AGREED)
+    if current is None and verdict is Verdict.AGREED:
+        verdict = Verdict.ESTABLISHED
+    conflict = desired.conflict_of(source)
     return Resolution(current=current, desired=desired, request=request, verdict=verdict, conflict=conflict)
 
 
@@ -131,23 +125,24 @@ def reconcile(
         requests: What every source of this repository asks for.
         now: The time of the decision, aware.
         policy: Who may replace the established schedule.
-        unreadable: Sources that cannot be read. Their claims stay as they are, they
-            keep the CronJob alive, and they create nothing.
+        unreadable: Sources that cannot be read. Their claims stay and are marked like any
+            other; they keep the CronJob alive, and create nothing.
 
     Raises:
         RepositoryMismatch: The requests and *current* are not all about one repository.
         InvalidValue: A source is listed twice, *now* is naive, or an argument is of the wrong type.
     """
     now = utc_seconds(now, "now")
-    check_policy(policy)
+    expect_policy(policy)
     _check_state(current)
-    asked = _listed(requests, "requests", SourceRequest)
-    first = current.repository_hash if current else asked[0].repository.hash if asked else None
+    asked = expect_all(requests, SourceRequest, "requests")
+    repository_hash = current.repository_hash if current else asked[0].repository.hash if asked else None
     for request in asked:
-        _check_request(request, first)
-    unread = _listed(unreadable.keys() if isinstance(unreadable, Mapping) else unreadable, "unreadable", SourceRef)
+        _check_request(request, repository_hash)
+    names = unreadable.keys() if isinstance(unreadable, Mapping) else unreadable  # a plan has a mapping of them
+    unread = expect_all(names, SourceRef, "unreadable")
     _check_once([*unread, *(request.source for request in asked)])
-    return _reconciled(current, asked, now=now, policy=policy, unreadable=frozenset(unread))
+    return _decide(current, asked, now=now, policy=policy, unreadable=frozenset(unread))
 
 
 def reconcile_all(
@@ -180,26 +175,27 @@ def reconcile_all(
         InvalidValue: A source or a CronJob is listed twice, *now* is naive, or an argument is of the wrong type.
     """
     now = utc_seconds(now, "now")
-    check_policy(policy)
+    expect_policy(policy)
     expect(complete, bool, "complete")
     expect(unreadable, Mapping, "unreadable", "pass a mapping from SourceRef to the name of a Secret, or None")  # type: ignore[type-abstract]
     by_hash: dict[str, CronJobState] = {}
-    for state in _listed(states, "states", CronJobState):
+    for state in expect_all(states, CronJobState, "states"):
         if state.repository_hash in by_hash:
             raise InvalidValue(f"the CronJob {state.cron_job_name} is listed twice")
         by_hash[state.repository_hash] = state
-    asked = _listed(requests, "requests", SourceRequest)
-    listed = _check_once([*_listed(unreadable.keys(), "unreadable", SourceRef), *(request.source for request in asked)])
+    asked = expect_all(requests, SourceRequest, "requests")
+    unread = expect_all(unreadable.keys(), SourceRef, "unreadable")
+    listed = _check_once([*unread, *(request.source for request in asked)])
     secrets = {
         source: () if name is None else (expect(name, str, f"the name of the Secret of {source}"),)
         for source, name in unreadable.items()
     }
-    return reconcile_listed(
+    return reconcile_each(
         by_hash, asked, now=now, policy=policy, unreadable=secrets, listed=None if complete else listed
     )
 
 
-def reconcile_listed(
+def reconcile_each(
     states: Mapping[str, CronJobState],
     requests: Iterable[SourceRequest],
     *,
@@ -220,19 +216,17 @@ def reconcile_listed(
     of_secret: dict[str | None, set[SourceRef]] = {None: set()}  # None: a CronJob that does not say its Secret
     for source, names in unreadable.items():
         for name in names:
-            if attempt(check_name, name, "name", "") is not None:
+            if attempt(check_name, name, "name") is not None:
                 of_secret.setdefault(name, set()).add(source)
                 of_secret[None].add(source)
     decisions = {}
     for repository_hash in sorted(states.keys() | by_repository.keys()):
         current, asked = states.get(repository_hash), by_repository.get(repository_hash, [])
-        unread: AbstractSet[SourceRef] = frozenset()
-        others: AbstractSet[SourceRef] = frozenset()
-        if current is not None:
-            unread = of_secret.get(current.secret_name, set()) | (current.claims.keys() & unreadable.keys())
-            others = others if listed is None else current.claims.keys() - listed
-        decisions[CRON_JOB_PREFIX + repository_hash] = _reconciled(
-            current, asked, now=now, policy=policy, unreadable=unread, others=others, keep=listed is not None
+        claims: AbstractSet[SourceRef] = current.claims.keys() if current else frozenset()
+        unread = (claims & unreadable.keys()) | (of_secret.get(current.secret_name, set()) if current else set())
+        others = None if listed is None else claims - listed
+        decisions[CRON_JOB_PREFIX + repository_hash] = _decide(
+            current, asked, now=now, policy=policy, unreadable=unread, others=others
         )
     return FrozenMapping(decisions)
 
@@ -247,19 +241,19 @@ def hand_over(current: CronJobState, namespace: str, *, policy: Policy = FIRST_W
         InvalidValue: *namespace* is not a namespace's name, or an argument is of the wrong type.
     """
     expect(current, CronJobState, "current")
-    check_policy(policy)
-    namespace = check_name(namespace, "namespace", "namespace")
+    expect_policy(policy)
+    namespace = check_name(namespace, "namespace")
     if current.owner == namespace:
         return Decision(current=current, desired=current)
     state = evolve(current.unmarked, owner=namespace)
     wanted = [it for it, claim in state.claims.items() if it.namespace == namespace and claim.schedule is not None]
-    for source in sorted(wanted, key=state.latest, reverse=True):
-        rule = _rule(state, source, policy, news=True)
+    for source in sorted(wanted, key=state.asking_order, reverse=True):
+        rule = _rule(state, source, policy, news=True)  # as if it asked now
         if rule.takes:
-            state = _established(state, source)
+            state = _establish(state, source)
         if rule.takes or not rule.another:
             break
-    return Decision(current=current, desired=_settled(current, state, policy)[0])
+    return Decision(current=current, desired=_mark(current, state, policy)[0])
 
 
 def withdraw(current: CronJobState, source: SourceRef, *, policy: Policy = FIRST_WINS) -> Decision:
@@ -274,49 +268,46 @@ def withdraw(current: CronJobState, source: SourceRef, *, policy: Policy = FIRST
     """
     expect(current, CronJobState, "current")
     expect(source, SourceRef, "source")
-    check_policy(policy)
-    return Decision(current=current, desired=_without(current, source, policy))
+    expect_policy(policy)
+    return Decision(current=current, desired=_drop(current, source, policy))
 
 
 # --- the fold ------------------------------------------------------------------
 
 
-def _reconciled(
+def _decide(
     current: CronJobState | None,
     requests: Sequence[SourceRequest],
     *,
     now: datetime,
     policy: Policy,
     unreadable: AbstractSet[SourceRef],
-    others: AbstractSet[SourceRef] = frozenset(),
-    keep: bool = False,
+    others: AbstractSet[SourceRef] | None = None,
 ) -> Reconciliation:
-    """Decide for all sources of one repository; the claims of *others* stay, and *keep* forbids to delete."""
+    """Decide for all sources of one repository; *others*: claims that stay too, None: there are no other sources."""
     enabled = sorted((request for request in requests if request.enabled), key=_canonical_order)
+    desired, stands = None, dict[SourceRef, Verdict]()
+    if enabled or (current and (unreadable or others is not None)):
+        stay = {*unreadable, *(others or ()), *(request.source for request in enabled)}
+        state, news = _record(current and _keep(current, stay), enabled, now)
+        state, _ = _apply(state, news, policy)
+        desired, stands = _mark(current, state, policy)
+    asked: list[tuple[SourceRef, Schedule | None, Verdict]]
+    asked = [(source, None, Verdict.UNREADABLE) for source in unreadable]
+    asked += [(it.source, it.schedule, stands.get(it.source, Verdict.AGREED)) for it in enabled]
+    asked += [(it.source, None, Verdict.DISABLED) for it in requests if not it.enabled]
+    standings, alike = dict[SourceRef, Standing](), dict[object, Standing]()
+    for source, wanted, verdict in asked:
+        conflict = desired.conflict_of(source) if desired else None
+        kind = verdict, wanted and wanted.text, conflict
+        if kind not in alike:  # most sources stand as many others do
+            alike[kind] = standing_of(verdict, wanted, desired, conflict)
+        standings[source] = alike[kind]
     repository = requests[0].repository if requests else None
-    desired, rules = None, dict[SourceRef, Rule]()
-    if enabled or (current is not None and (unreadable or keep)):
-        stay = {*unreadable, *others, *(request.source for request in enabled)}
-        state, news = _recorded(current and _kept(current, stay), enabled, now)
-        state, _ = _applied(state, news, policy)
-        desired, rules = _settled(current, state, policy)
-    standings = dict.fromkeys(unreadable, _UNREADABLE)
-    conflict_of = desired.conflict_of if desired else lambda _: None
-    for source in unreadable & (desired.rejected if desired else frozenset()):
-        standings[source] = standing_of(Verdict.UNREADABLE, None, desired, conflict_of(source))
-    alike: dict[tuple[Verdict, str | None], Standing] = {}  # most sources stand as many others do
-    for request in requests:
-        source, wanted = request.source, request.schedule
-        verdict = rules.get(source, _AGREED).verdict if request.enabled else Verdict.DISABLED
-        if verdict is Verdict.REJECTED:
-            standings[source] = standing_of(verdict, wanted, desired, conflict_of(source))
-        else:
-            kind = verdict, wanted.text if wanted else None
-            standings[source] = alike.get(kind) or alike.setdefault(kind, standing_of(verdict, wanted, desired))
     return Reconciliation(current=current, desired=desired, repository=repository, standings=standings)
 
 
-def _recorded(
+def _record(
     state: CronJobState | None, requests: Sequence[SourceRequest], now: datetime
 ) -> tuple[CronJobState, list[SourceRequest]]:
     """Take steps 1 to 3 for enabled requests of one repository: return the state, and the requests that are news."""
@@ -341,64 +332,65 @@ def _is_news(request: SourceRequest, claim: Claim | None) -> bool:
     return claim.schedule is not request.schedule and claim.schedule != request.schedule
 
 
-def _applied(
+def _apply(
     state: CronJobState, news: Iterable[SourceRequest], policy: Policy
-) -> tuple[CronJobState, dict[SourceRef, Rule]]:
-    """Take step 4 for requests that are news: return the state, and the row that applied to each."""
-    rules = {}
+) -> tuple[CronJobState, dict[SourceRef, Verdict]]:
+    """Take step 4 for requests that are news: return the state, and what becomes of each."""
+    became = {}
     for request in news:
-        rule = rules[request.source] = _rule(state, request.source, policy, news=True)
+        rule = _rule(state, request.source, policy, news=True)
+        became[request.source] = rule.verdict
         if rule.takes:
-            state = _established(state, request.source)
-    return state, rules
+            state = _establish(state, request.source)
+    return state, became
 
 
-def _settled(
+def _mark(
     current: CronJobState | None, state: CronJobState, policy: Policy
-) -> tuple[CronJobState, dict[SourceRef, Rule]]:
+) -> tuple[CronJobState, dict[SourceRef, Verdict]]:
     """
-    Mark the claims of a state that has no marks: return it, and the row that applies to each that asks for another.
+    Mark the claims of a state that has no marks: return it, and how each stands that asks for another schedule.
 
     Where the outcome is what *current* has, that is returned itself.
     """
-    rules, schedule = {}, state.schedule
+    stands, schedule = {}, state.schedule
     if state.owner is not None:
-        others = [it for it, claim in state.claims.items() if _another(claim.schedule, schedule)]
-        rules = {source: _rule(state, source, policy, news=False) for source in others}
-    marked = frozenset(source for source, rule in rules.items() if rule.verdict is Verdict.REJECTED)
+        dissenters = [it for it, claim in state.claims.items() if _another(claim.schedule, schedule)]
+        stands = {source: _rule(state, source, policy, news=False).verdict for source in dissenters}
+    marked = frozenset(source for source, verdict in stands.items() if verdict is Verdict.REJECTED)
     name = policy.name if marked else None
     if current is not None and state is current.unmarked and (current.rejected, current.policy) == (marked, name):
-        return current, rules
+        return current, stands
     if not marked:
-        return state, rules
+        return state, stands
     marks = {source: Claim(state.claims[source].schedule, state.claims[source].since, True) for source in marked}
-    return evolve(state, claims=Claims({**state.claims, **marks}), policy=name), rules
+    return evolve(state, claims=Claims({**state.claims, **marks}), policy=name), stands
 
 
 def _rule(state: CronJobState, source: SourceRef, policy: Policy, *, news: bool) -> Rule:
     """Look up which row applies to the recorded claim of *source*."""
     another = _another(state.claims[source].schedule, state.schedule)
-    return _ROWS[another, permitted(policy, state, source) if another else None, news]
+    return _ROWS[another, ask_policy(policy, state, source) if another else None, news]
 
 
 def _another(wanted: Schedule | None, schedule: Schedule) -> bool:
     return wanted is not None and wanted is not schedule and wanted != schedule
 
 
-def _established(state: CronJobState, source: SourceRef) -> CronJobState:
+def _establish(state: CronJobState, source: SourceRef) -> CronJobState:
     """Return *state* with the schedule that *source* asks for, and its namespace as the owner."""
     schedule = state.claims[source].schedule
     assert schedule is not None  # a row that takes a schedule is of a claim with a preference
     return evolve(state, schedule=schedule, owner=source.namespace)
 
 
-def _without(current: CronJobState, source: SourceRef, policy: Policy) -> CronJobState:
+def _drop(current: CronJobState, source: SourceRef, policy: Policy) -> CronJobState:
     if source not in current.claims:
         return current
-    return _settled(current, _kept(current, current.claims.keys() - {source}), policy)[0]
+    return _mark(current, _keep(current, current.claims.keys() - {source}), policy)[0]
 
 
-def _kept(current: CronJobState, sources: AbstractSet[SourceRef]) -> CronJobState:
+def _keep(current: CronJobState, sources: AbstractSet[SourceRef]) -> CronJobState:
     """Return *current* without marks, and with the claims of these sources only."""
     state = current.unmarked
     if state.claims.keys() <= sources:
@@ -420,12 +412,6 @@ def _check_request(request: SourceRequest, repository_hash: str | None) -> None:
     if repository_hash not in (None, repository.hash):
         message = f"the request is about repository {repository.hash} ({repository.secret_name}), not {repository_hash}"
         raise RepositoryMismatch(message, source=request.source)
-
-
-def _listed(values: Iterable[T], argument: str, kind: type[T]) -> list[T]:
-    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
-        raise InvalidValue(f"{argument} must be a collection of {kind.__name__}, not {given(values)}")
-    return [expect(value, kind, f"a member of {argument}") for value in values]
 
 
 def _check_once(sources: Iterable[SourceRef]) -> AbstractSet[SourceRef]:

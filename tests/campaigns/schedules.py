@@ -27,7 +27,7 @@ from random import Random, SystemRandom
 from attrs import asdict
 
 from kopia_maint import Schedule
-from kopia_maint._schedule import MAX_LENGTH
+from kopia_maint._cron import MAX_LENGTH
 
 from ..core import robfig
 from ..core.robfig import Answer, Request

@@ -12,7 +12,7 @@ from random import Random
 from attrs import frozen
 
 from kopia_maint import InvalidSchedule, Schedule
-from kopia_maint._schedule import STAR, fields
+from kopia_maint._cron import STAR, bit_sets
 
 from .robfig import Answer, Request
 
@@ -169,7 +169,7 @@ def disagreement(text: str, answer: Answer, after: Sequence[datetime], zone: tzi
         return None if answer.read is None else f"{text!r}: we refuse ({reason}), robfig/cron reads {answer.read}"
     if answer.read is None:
         return f"{text!r}: we accept, robfig/cron refuses"
-    if (ours := fields(text)) != answer.read:
+    if (ours := bit_sets(text)) != answer.read:
         return f"{text!r}: we read {ours}, robfig/cron reads {answer.read}"
     if isinstance(ours, int) and ours > FIVE_YEARS:
         return None  # documented: to us it never fires
@@ -185,7 +185,7 @@ def disagreement(text: str, answer: Answer, after: Sequence[datetime], zone: tzi
 def refusal(text: str) -> str | None:
     """Return the reason for which we refuse *text*, or None."""
     try:
-        fields(text)
+        bit_sets(text)
     except InvalidSchedule as error:
         return error.code
     return None
@@ -224,7 +224,7 @@ def day_matches(read: tuple[int, ...], month: int, day: int, weekday: int) -> bo
 
 def walk(text: str, after: datetime, until: datetime, zone: tzinfo) -> Iterator[datetime]:
     """Yield every run in (*after*, *until*] by looking at the clock in every minute. Offsets must be whole minutes."""
-    read = fields(text)
+    read = bit_sets(text)
     assert isinstance(read, tuple)
     instant = after.astimezone(timezone.utc).replace(second=0, microsecond=0) + timedelta(minutes=1)
     while instant <= until:
@@ -247,7 +247,7 @@ def cycle() -> tuple[tuple[int, int, int], ...]:
 
 def intervals(text: str) -> tuple[timedelta, timedelta] | tuple[None, None]:
     """Return the shortest and the longest time between two runs, found by going through the days of the cycle."""
-    read = fields(text)
+    read = bit_sets(text)
     if isinstance(read, int):
         return (None, None) if read > FIVE_YEARS else (timedelta(seconds=read), timedelta(seconds=read))
     times = [time for time in range(24 * 60) if read[1] >> time // 60 & read[0] >> time % 60 & 1]

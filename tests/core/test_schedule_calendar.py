@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kopia_maint import InvalidValue, Schedule
-from kopia_maint._schedule import fields
+from kopia_maint._cron import bit_sets
 
 from .schedule_cases import Transition, day_matches, intervals, transitions, utc, walk
 
@@ -24,7 +24,7 @@ DAYS = [(month, day, weekday) for month, days in _LENGTHS.items() for day in ran
 
 def meaning(text: str) -> tuple[object, ...] | None:
     """Return all that decides when five fields fire, found by trying every day, or None if nothing ever does."""
-    read = fields(text)
+    read = bit_sets(text)
     assert isinstance(read, tuple)
     minutes = [minute for minute in range(60) if read[0] >> minute & 1]
     hours = [hour for hour in range(24) if read[1] >> hour & 1]

@@ -13,7 +13,7 @@ pytest.importorskip("yaml")
 import yaml
 
 import kopia_maint
-from kopia_maint import _manifest, _model, _objects, _schedule
+from kopia_maint import _cron, _manifest, _model, _objects
 from kopia_maint.cli import _load, _yaml
 from kopia_maint.conformance import _answer
 
@@ -41,7 +41,7 @@ def test_the_bounds_are_the_codes() -> None:
     """Row by row."""
     lengths = {kind: length for kind, (length, *_) in _model._KINDS_OF_NAME.items()}
     rows = {
-        "characters of a schedule": f"{_schedule.MAX_LENGTH}",
+        "characters of a schedule": f"{_cron.MAX_LENGTH}",
         "characters of a namespace's name": f"{lengths['namespace']}",
         "characters of another name": f"{lengths['name']}",
         "bytes of all annotations of one CronJob": f"{_manifest.ANNOTATIONS_LIMIT:,}",

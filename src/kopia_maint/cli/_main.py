@@ -21,7 +21,7 @@ from .. import __version__
 from .._errors import InvalidManifest, InvalidValue, KopiaMaintError, shown
 from .._manifest import DEFAULT_OPERATOR_NAMESPACE, manifest_from_state
 from .._model import CronJobState, check_name, parse_time
-from .._policy import POLICIES, Policy, check_policy
+from .._policy import POLICIES, Policy, expect_policy
 from .._schedule import DEFAULT_SCHEDULE
 from ._advice import advise
 from ._explain import explain
@@ -89,7 +89,7 @@ def _policy(name: str) -> Policy:
         policy: Policy = resolve_name(name)
     except Exception as error:  # whatever a module raises that is run here
         raise InvalidValue(f"{shown(name)} cannot be had: {type(error).__name__}: {error}") from None
-    check_policy(policy)
+    expect_policy(policy)
     return policy
 
 
@@ -97,7 +97,7 @@ def _choice(*names: str) -> dict[str, Any]:
     return {"type": click.Choice(names), "default": names[0]}
 
 
-_CHECK_NAMESPACE = _read_with(lambda text: check_name(text, "namespace", "namespace"))
+_CHECK_NAMESPACE = _read_with(lambda text: check_name(text, "namespace"))
 _NAMESPACE: dict[str, Any] = {"metavar": "NS", "callback": _CHECK_NAMESPACE}
 _TEMPLATE: dict[str, Any] = {"metavar": "FILE", "callback": _read_with(_template), "default": "", "show_default": False}
 _TIME: dict[str, Any] = {"metavar": "RFC3339", "callback": _read_with(parse_time)}

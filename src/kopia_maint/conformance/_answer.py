@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from math import isinf
 from typing import Any, TypeVar
 
+from .._cron import bit_sets
 from .._decision import Action
 from .._errors import InvalidManifest, InvalidSchedule, InvalidValue, KopiaMaintError, at, shown
 from .._manifest import manifest_from_state, patch_from_state, request_from_manifest, state_from_manifest
@@ -20,7 +21,6 @@ from .._objects import MAX_DEPTH, Fields, attempt, is_deep, merge_patch
 from .._plan import plan_manifests
 from .._policy import POLICIES, Bounded, Policy
 from .._resolver import hand_over, reconcile, resolve, withdraw
-from .._schedule import fields
 
 MAX_LENGTH = 64 * 1024 * 1024
 """Bytes of one line: a list of more sources than one CronJob can hold claims of is shorter."""
@@ -59,7 +59,7 @@ def read(line: str | bytes) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise InvalidValue(f"the line is not JSON: {shown(str(error))}") from None
     if not isinstance(value, dict):
-        raise InvalidValue(f"the line must be a JSON object, not {shown(value)}")
+        raise InvalidValue("the line must be a JSON object, with op, policy, and what the op needs")
     if is_deep(value):
         raise InvalidValue(f"the line nests more than {MAX_DEPTH} deep")
     return value
@@ -104,7 +104,7 @@ def _reconcile(asked: Fields, policy: Policy) -> Answer:
 
 
 def _hand_over(asked: Fields, policy: Policy) -> Answer:
-    namespace = asked.read("namespace", check_name, "namespace", "namespace", variables=False)
+    namespace = asked.read("namespace", check_name, "namespace", variables=False)
     decision = hand_over(_required(_state(asked), "current"), namespace, policy=policy)
     return {"cronJob": _written(decision.desired, asked.members["current"])}
 
@@ -117,7 +117,7 @@ def _withdraw(asked: Fields, policy: Policy) -> Answer:
 
 def _plan(asked: Fields, policy: Policy) -> Answer:
     now, sources, cron_jobs = _now(asked), _list(asked, "replicationSources"), _list(asked, "cronJobs")
-    namespace = asked.read("operatorNamespace", check_name, "namespace", "operatorNamespace", variables=False)
+    namespace = asked.read("operatorNamespace", check_name, "namespace", variables=False)
     plan = plan_manifests(
         cron_jobs=cron_jobs,
         replication_sources=sources,
@@ -168,7 +168,7 @@ def _duration(bounded: Fields, key: str) -> timedelta | None:
     if text is None:
         return None
     try:
-        seconds = fields(f"@every {text}")
+        seconds = bit_sets(f"@every {text}")
     except InvalidSchedule:
         message = f"{shown(text)} is not a Go duration, such as 90m or 1h30m"
         raise InvalidValue(message, path=bounded.path(key)) from None

@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis.errors import Flaky
 from hypothesis.strategies import SearchStrategy
 
-from .._errors import InvalidValue
-from .._errors import given as _given
+from .._errors import InvalidValue, iterated
 from .._model import SourceRequest
 from .._policy import Bounded, Consensus, FirstWins, Policy
 from .._schedule import Schedule
@@ -76,8 +75,9 @@ def check_resolver(
 
 
 def _several(values: Iterable[str], argument: str) -> list[str]:
-    if isinstance(values, str) or not isinstance(values, Iterable) or not (listed := list(values)):
-        raise InvalidValue(f"{argument} must be a list of strings, not {_given(values)}, and not be empty")
+    listed = list(iterated(values, argument, "strings"))
+    if not listed:
+        raise InvalidValue(f"{argument} must not be empty")
     return listed
 
 

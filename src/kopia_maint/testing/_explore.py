@@ -8,8 +8,7 @@ from attrs import frozen
 
 from .._errors import InvalidValue
 from .._model import CronJobState, SourceRef, SourceRequest
-from .._policy import Policy
-from .._resolver import FIRST_WINS
+from .._policy import FIRST_WINS, Policy
 from .._resolver import reconcile as _reconcile
 from .._resolver import resolve as _resolve
 from .._schedule import Schedule

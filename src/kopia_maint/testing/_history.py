@@ -9,6 +9,7 @@ from typing import Union
 
 from attrs import Factory, evolve, field, frozen
 
+from .._cron import MAX_LENGTH
 from .._decision import Decision, Reconciliation, Resolution, Verdict
 from .._manifest import manifest_from_state, state_from_manifest
 from .._model import Conflict, CronJobState, SourceRef, SourceRequest, by_name
@@ -17,7 +18,7 @@ from .._resolver import hand_over as _hand_over
 from .._resolver import reconcile as _reconcile
 from .._resolver import resolve as _resolve
 from .._resolver import withdraw as _withdraw
-from .._schedule import MAX_LENGTH, Schedule
+from .._schedule import Schedule
 
 NAMESPACES = tuple(f"team-{letter}" for letter in "abcdefgh")
 SCHEDULES = (

@@ -264,7 +264,7 @@ def permitted(subject: Subject, t: Transition) -> str | None:
         given = t.step.namespace != state.owner
         state = evolve(state, owner=t.step.namespace)
         own = [it for it, claim in state.claims.items() if it.namespace == state.owner and claim.schedule and given]
-        own.sort(key=state.latest, reverse=True)
+        own.sort(key=state.asking_order, reverse=True)
         news = [it for it in own if it not in _dissenters(state) or subject.permits(state, it)][:1]
     elif state.owner is None:
         state = evolve(state, owner=next(it for it in _requests(t.step) if it.enabled).source.namespace)
@@ -332,8 +332,9 @@ def neutrality(subject: Subject, t: Transition) -> str | None:
     7,
     "Visible",
     "A request is REJECTED if and only if its claim is marked, if and only if there is a conflict record for it."
-    " Of the others, one is ESTABLISHED if and only if it changed the schedule or created the CronJob; else AGREED"
-    " if it has no preference or asks for the established schedule; else SUPERSEDED.",
+    " Of the others, one is ESTABLISHED if and only if it changed the schedule or created the CronJob (in `resolve`;"
+    " the verdicts of `reconcile` say how each source stands at the end); else AGREED if it has no preference or asks"
+    " for the established schedule; else SUPERSEDED.",
 )
 def visible(subject: Subject, t: Transition) -> str | None:
     marked = frozenset() if t.after is None else frozenset(conflict.source for conflict in t.after.conflicts)
