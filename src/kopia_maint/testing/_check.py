@@ -88,9 +88,9 @@ def _check(subjects: list[Subject], namespaces: Sequence[str], texts: Sequence[s
         for source, schedule in product(sources_of(namespaces, 1), schedules)
     ]
     for subject in subjects:
-        _fail(search(subject, sources_of(namespaces[:2], 1), schedules[:2]).violation)
+        _fail_if(search(subject, sources_of(namespaces[:2], 1), schedules[:2]).violation)
         for pair in product(asked, repeat=2):
-            _fail(tell(subject.restarted(), pair))
+            _fail_if(tell(subject.restarted(), pair))
     for subject in subjects:
         _at_random(subject, strategies.histories(namespaces=namespaces, schedules=schedules), max_examples)
 
@@ -103,14 +103,14 @@ def _at_random(subject: Subject, histories: SearchStrategy[tuple[Step, ...]], ma
     def every_history(history: tuple[Step, ...]) -> None:
         if violation := tell(subject.restarted(), history):
             found.append(violation)
-            _fail(violation)
+            _fail_if(violation)
 
     try:
         every_history()
     except Flaky:  # it was shown once, and not when it was played again
-        _fail(evolve(found[-1], law=pure))
+        _fail_if(evolve(found[-1], law=pure))
 
 
-def _fail(violation: Violation | None) -> None:
+def _fail_if(violation: Violation | None) -> None:
     if violation is not None:
         raise AssertionError(str(violation))

@@ -27,7 +27,7 @@ from ._history import (
     Transition,
     Withdrawn,
 )
-from ._laws import REPOSITORY, Violation, attempt, requests_of
+from ._laws import REPOSITORY, Violation, prolonged, requests_of
 
 _MOST = 8
 
@@ -95,7 +95,7 @@ def search(subject: Subject, sources: Sequence[SourceRef], schedules: Sequence[S
         state = history[-1].after if history else None
         for step in filter(subject.answers, steps(state, sources, schedules)):
             transitions += 1
-            longer, violation = attempt(subject, history, step)
+            longer, violation = prolonged(subject, history, step)
             reached = _undated(longer[-1].after)
             if reached not in seen:
                 seen.add(reached)
@@ -126,8 +126,8 @@ def steps(state: CronJobState | None, sources: Sequence[SourceRef], schedules: S
     if state is None:
         for (one, two), wanted, other in product(combinations(sources, 2), preferences, preferences):
             for born in (None, EPOCH):
-                younger = SourceRequest(one, REPOSITORY, wanted)
-                yield Reconciled((younger, SourceRequest(two, REPOSITORY, other, created_at=born)))
+                undated = SourceRequest(one, REPOSITORY, wanted)
+                yield Reconciled((undated, SourceRequest(two, REPOSITORY, other, created_at=born)))
     yield Reconciled(())
     for namespace in sorted({source.namespace for source in sources}):
         yield HandedOver(namespace)

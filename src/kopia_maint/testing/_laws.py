@@ -90,13 +90,13 @@ def tell(subject: Subject, steps: Iterable[Step]) -> Violation | None:
     """Play a history that begins with no CronJob, and return the first violation of a law, or None."""
     history: tuple[Transition, ...] = ()
     for step in filter(subject.answers, steps):
-        history, violation = attempt(subject, history, step)
+        history, violation = prolonged(subject, history, step)
         if violation is not None:
             return violation
     return None
 
 
-def attempt(
+def prolonged(
     subject: Subject, history: tuple[Transition, ...], step: Step
 ) -> tuple[tuple[Transition, ...], Violation | None]:
     """Take one more step, and return the longer history, and the law that the step breaks, if any."""
@@ -113,7 +113,7 @@ def attempt(
             found = pure, _but(f"the state before is left as it was, {told(untouched)}", told(before))
         elif found and any(_violated(subject, transition) != found for _ in range(_REPETITIONS)):
             # a clock, a memory or chance may show under the name of any law
-            found = pure, _but("the same each time", "once it broke another law, and once it did not")
+            found = pure, f"Not each time, but once:\n{found[1]}"
     longer = (*history, transition)
     return longer, found and Violation(found[0], longer, found[1], subject.name)
 
@@ -378,7 +378,8 @@ def nothing_lost(_: Subject, t: Transition) -> str | None:
     expected = evolve(t.after.unmarked, claims=_claims(t))
     if t.after.unmarked != expected:
         return _but(told(expected), told(t.after))
-    survives, _state = _patched(t.before or t.after, t.after)
+    patched = _patched(t.before or t.after, t.after)
+    survives = merge_patch(patched, _FOREIGN) == patched
     return None if survives else _but("what is not ours survives", "a patch changes it")
 
 
@@ -429,16 +430,16 @@ def round_trip(_: Subject, t: Transition) -> str | None:
     read = read_back(t.after)
     if read != t.after:
         return _but(f"the manifest is read back as {told(t.after)}", told(read))
-    _survives, patched = _patched(t.before or t.after, t.after)
+    patched = state_from_manifest(_patched(t.before or t.after, t.after))
     return None if patched == t.after else _but(f"the patched manifest is read as {told(t.after)}", told(patched))
 
 
 @lru_cache(maxsize=256)
-def _patched(before: CronJobState, after: CronJobState) -> tuple[bool, CronJobState | None]:
-    """Return whether what is not ours survives a patch, and what is read from the patched manifest."""
+def _patched(before: CronJobState, after: CronJobState) -> dict[str, Any]:
+    """Return a CronJob with much that is not ours, written for one state and patched to hold another."""
     stored = manifest_from_state(before, _FOREIGN)
-    patched = merge_patch(stored, patch_from_state(after, stored) or {})
-    return merge_patch(patched, _FOREIGN) == patched, state_from_manifest(patched)
+    patched: dict[str, Any] = merge_patch(stored, patch_from_state(after, stored) or {})
+    return patched
 
 
 LAWS: tuple[Law, ...] = (
