@@ -357,8 +357,9 @@ def patch_from_state(state: CronJobState, manifest: Mapping[str, Any]) -> dict[s
         raise RepositoryMismatch(f"this is not the CronJob {state.cron_job_name}", path="metadata.name")
     _, labels, annotations = found
     wanted = _wanted(state, labels)
-    if CLAIMS_ANNOTATION in annotations.members and _claims_from(annotations) == (state.claims, state.policy):
-        del wanted["metadata"]["annotations"][CLAIMS_ANNOTATION]  # whatever its layout
+    ours, written = wanted["metadata"]["annotations"], annotations.members.get(CLAIMS_ANNOTATION)
+    if written not in (None, ours[CLAIMS_ANNOTATION]) and _claims_from(annotations) == (state.claims, state.policy):
+        del ours[CLAIMS_ANNOTATION]  # another layout of the same
     if _schedule_of(cron_job) == state.schedule:
         del wanted["spec"]  # however it is spelt
     patch = minimal(manifest, wanted)

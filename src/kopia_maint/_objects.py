@@ -184,7 +184,7 @@ def minimal(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, An
     changes = {}
     for key, value in patch.items():
         present = target.get(key)
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             if present != value:
                 changes[key] = value
         elif inner := minimal(present or {}, value):

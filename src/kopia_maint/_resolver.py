@@ -13,9 +13,10 @@ Asking again for what was asked before is not news and changes nothing, so a
 controller can submit every source again and again.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from datetime import datetime
+from itertools import chain
 from typing import NamedTuple
 
 from attrs import evolve
@@ -72,6 +73,7 @@ _ROWS = {
     for rule in RULES
     for news in ((True, False) if rule.news is None else (rule.news,))
 }
+_IN_CONFLICT = Verdict.REJECTED, Verdict.UNREADABLE  # or not, where it is unreadable
 
 
 def resolve(
@@ -292,17 +294,19 @@ def _decide(
         state, news = _record(current and _keep(current, stay), enabled, now)
         state, _ = _apply(state, news, policy)
         desired, stands = _mark(current, state, policy)
-    asked: list[tuple[SourceRef, Schedule | None, Verdict]]
-    asked = [(source, None, Verdict.UNREADABLE) for source in unreadable]
-    asked += [(it.source, it.schedule, stands.get(it.source, Verdict.AGREED)) for it in enabled]
-    asked += [(it.source, None, Verdict.DISABLED) for it in requests if not it.enabled]
+    asked: Iterator[tuple[SourceRef, Schedule | None, Verdict]] = chain(
+        ((source, None, Verdict.UNREADABLE) for source in unreadable),
+        ((it.source, it.schedule, stands.get(it.source, Verdict.AGREED)) for it in enabled),
+        ((it.source, None, Verdict.DISABLED) for it in requests if not it.enabled),
+    )
     standings, alike = dict[SourceRef, Standing](), dict[object, Standing]()
     for source, wanted, verdict in asked:
-        conflict = desired.conflict_of(source) if desired else None
-        kind = verdict, wanted and wanted.text, conflict
-        if kind not in alike:  # most sources stand as many others do
-            alike[kind] = standing_of(verdict, wanted, desired, conflict)
-        standings[source] = alike[kind]
+        conflict = desired.conflict_of(source) if desired and verdict in _IN_CONFLICT else None
+        kind = verdict, wanted.text if wanted else None
+        if conflict:
+            standings[source] = standing_of(verdict, wanted, desired, conflict)
+        else:  # most sources stand as many others do
+            standings[source] = alike.get(kind) or alike.setdefault(kind, standing_of(verdict, wanted, desired))
     repository = requests[0].repository if requests else None
     return Reconciliation(current=current, desired=desired, repository=repository, standings=standings)
 
