@@ -29,13 +29,8 @@ class ConsoleParser(CodeBlockParser):
             words = shlex.split(command)
             if words[0] != "kopia-maint":
                 continue
-            done = subprocess.run(
-                [sys.executable, "-m", "kopia_maint.cli", *words[1:]],
-                cwd=ROOT,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            command_line = [sys.executable, "-m", "kopia_maint.cli", *words[1:]]
+            done = subprocess.run(command_line, cwd=ROOT, capture_output=True, text=True, check=False)
             shown = "\n".join(line.rstrip() for line in done.stdout.splitlines()).strip()
             if MEANING.sub("", shown) != MEANING.sub("", expected.strip()) or "Traceback" in done.stderr:
                 return f"{command}\nshows:\n{shown}\n{done.stderr}\nand the page says:\n{expected}"

@@ -7,9 +7,6 @@ import re
 from pathlib import Path
 
 import pytest
-
-pytest.importorskip("yaml")
-
 import yaml
 
 import kopia_maint
