@@ -13,8 +13,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import date, timedelta
-from functools import cache
+from datetime import timedelta
 from itertools import combinations
 from operator import ne, or_
 from pathlib import Path
@@ -22,10 +21,11 @@ from random import Random
 from typing import Any
 
 import kopia_maint
-from kopia_maint import InvalidSchedule, Schedule
+from kopia_maint import Schedule
 from kopia_maint._model import format_time
 from kopia_maint._objects import merge_patch
 
+from ..core.schedule_cases import FIVE_YEARS, cycle, day_matches, refusal
 from ..helpers import NOW, replication_source
 from .model import answer
 
@@ -35,40 +35,37 @@ IDENTITIES = DATA / "identities.jsonl"
 
 Json = dict[str, Any]
 
-_STAR = 1 << 63
-_FIVE_YEARS = 5 * 365 * 24 * 3600
 
-
-def layout(content: Mapping[str, Any]) -> str:
-    """Return a file of vectors as text: what is sent on one line, what is expected on another."""
-    vectors = []
-    for vector in content["vectors"]:
-        *members, steps = [f"{json.dumps(key)}: {json.dumps(value)}" for key, value in vector.items()]
-        steps = ",\n".join(
-            "        {\n"
-            + ",\n".join(f"          {json.dumps(k)}: {json.dumps(v)}" for k, v in step.items())
-            + "\n        }"
-            for step in vector["steps"]
-        )
-        head = "".join(f"      {member},\n" for member in members)
-        vectors.append(f'    {{\n{head}      "steps": [\n{steps}\n      ]\n    }}')
-    head = "".join(f"  {json.dumps(key)}: {json.dumps(value)},\n" for key, value in content.items() if key != "vectors")
-    return f'{{\n{head}  "vectors": [\n' + ",\n".join(vectors) + "\n  ]\n}\n"
+def layout(content: Mapping[str, Any], indent: str = "") -> str:
+    """Return a file of vectors as text: each member on a line, but for lists of vectors and of steps."""
+    members = []
+    for key, value in content.items():
+        text = json.dumps(value)
+        if key in ("vectors", "steps"):
+            items = ",\n".join(layout(item, f"{indent}    ") for item in value)
+            text = f"[\n{items}\n{indent}  ]"
+        members.append(f"{indent}  {json.dumps(key)}: {text}")
+    return f"{indent}{{\n" + ",\n".join(members) + f"\n{indent}}}"
 
 
 def generated() -> Iterator[tuple[Path, str]]:
     """Yield each generated file, and what should be in it."""
-    for area, about, vectors in (
-        ("identity", "Which CronJob it is: hashes that Go's own encoding/json leads to.", _identities()),
-        ("schedules", "What Kubernetes makes of a schedule: answers of the real robfig/cron v3.0.1.", _schedules()),
+    for area, vectors, about in (
+        ("identity", _identities, "Which CronJob it is: hashes that Go's own encoding/json leads to."),
+        ("schedules", _schedules, "What Kubernetes makes of a schedule: answers of the real robfig/cron v3.0.1."),
         (
             "histories",
+            _histories,
             "Random histories of single repositories and of whole clusters, decided by a reference model.",
-            _histories(),
         ),
     ):
-        content = {"area": area, "about": about, "origin": "generated", "vectors": list(vectors)}
-        yield VECTORS / f"{area}.json", layout(content)
+        content = {"area": area, "about": about, "origin": "generated", "vectors": list(vectors())}
+        yield VECTORS / f"{area}.json", layout(content) + "\n"
+
+
+def _recorded(record: Path) -> list[Json]:
+    _provenance, *lines = record.read_text(encoding="ascii").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def _resolve(manifest: Json, expect: Json) -> Json:
@@ -82,113 +79,60 @@ def _wants(who: str, schedule: str) -> Json:
 
 # --- identities ------------------------------------------------------------------
 
-_LONG = ".".join(["a" * 50] * 4) + "." + "b" * 49
-_CUSTOM_CAS: tuple[Json, ...] = (
-    {},
-    {"secretName": "ca-secret", "key": "ca.crt"},
-    {"secretName": "ca-secret"},
-    {"configMapName": "ca-bundle", "key": "ca-bundle.crt"},
-    {"key": "ca.crt"},
-    {"secretName": "ca-secret", "configMapName": "ca-bundle", "key": "CA_1.crt"},
-)
-
 
 def record_identities() -> str:
-    """Ask Go for every identity, and return its answers as the record's text."""
-    asked: list[Json] = [{"repository": "shared-repo-secret", "customCA": ca} for ca in _CUSTOM_CAS]
-    asked += [{"repository": name, "customCA": {}} for name in ("repo1", "0", "a.b.c", "kopia-repo", _LONG)]
-    asked += [{"repository": "repo1", "customCA": ca} for ca in _CUSTOM_CAS[1:4]]
-    program = Path(__file__).with_name("identities.go")
+    """Ask Go for every identity on record, and return its answers as the record's text."""
     done = subprocess.run(
-        ["go", "run", program],
-        input="".join(map(json.dumps, asked)),
+        ["go", "run", Path(__file__).with_name("identities.go")],
+        input="".join(json.dumps(line["identity"]) for line in _recorded(IDENTITIES)),
         env={**os.environ, "GO111MODULE": "off"},
         stdout=subprocess.PIPE,
         text=True,
         check=True,
     )
     version = subprocess.run(["go", "version"], stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    return (
-        json.dumps({"recorded by": "python -m tests.conformance.generate --record", "with": [version]})
-        + "\n"
-        + done.stdout
-    )
+    provenance = {"recorded by": "python -m tests.conformance.generate --record", "with": [version]}
+    return f"{json.dumps(provenance)}\n{done.stdout}"
 
 
 def _identities() -> Iterator[Json]:
-    _provenance, *lines = IDENTITIES.read_text(encoding="ascii").splitlines()
-    for line in map(json.loads, lines):
+    for line in _recorded(IDENTITIES):
         ca, repository = line["identity"]["customCA"], line["identity"]["repository"]
-        told = " ".join([repository[:20], *(f"{key}={value}" for key, value in ca.items())])
-        given: Json = {"customCA": ca} if ca else {}
-        manifest = replication_source(repository=repository, **given)
-        name = "kopia-maintenance-" + line["hash"]
-        held = {
-            "metadata": {
-                "name": name,
-                "labels": {"volsync.backube/repository-hash": line["hash"]},
-                "annotations": {"volsync.backube/repository-config": repository},
-            }
+        metadata = {
+            "name": "kopia-maintenance-" + line["hash"],
+            "labels": {"volsync.backube/repository-hash": line["hash"]},
+            "annotations": {"volsync.backube/repository-config": repository},
         }
+        manifest = replication_source(repository=repository, **({"customCA": ca} if ca else {}))
         yield {
-            "name": told,
+            "name": " ".join([repository[:20], *(f"{key}={value}" for key, value in ca.items())]),
             "tests": "The hash is that of the JSON which Go writes for the secret's name and the CA.",
-            "steps": [_resolve(manifest, {"verdict": "established", "cronJob": {"holds": held}})],
+            "steps": [_resolve(manifest, {"verdict": "established", "cronJob": {"holds": {"metadata": metadata}}})],
         }
 
 
 # --- schedules -------------------------------------------------------------------
 
 
-@cache
-def _recorded() -> list[tuple[str, Any]]:
-    _provenance, *lines = (DATA / "schedules.jsonl").read_text(encoding="ascii").splitlines()
-    return [(line["text"], line["read"]) for line in map(json.loads, lines)]
-
-
-@cache
-def _calendar() -> list[tuple[int, int, int]]:
-    """Return every month, day and weekday (Sunday is 0) that can come together: 28 years have them all."""
-    first = date(2000, 1, 1)
-    days = (first + timedelta(days=n) for n in range(28 * 366))
-    return sorted({(day.month, day.day, day.isoweekday() % 7) for day in days})
-
-
 def _meaning(read: Any) -> Any:
     """Return what decides when a schedule fires, or None if it never does, from what robfig/cron read."""
     if isinstance(read, int):
-        return read if read <= _FIVE_YEARS else None
-    minutes, hours, days, months, weekdays = read
-    either = not (days | weekdays) & _STAR
-    fires = tuple(
-        months >> m & 1 and (days >> d & 1 or weekdays >> w & 1 if either else days >> d & 1 and weekdays >> w & 1)
-        for m, d, w in _calendar()
-    )
-    minutes, hours = minutes % (1 << 60), hours % (1 << 24)
+        return read if read <= FIVE_YEARS else None
+    minutes, hours = read[0] % (1 << 60), read[1] % (1 << 24)  # without the bits that say that there was a star
+    fires = tuple(day_matches(read, *day) for day in sorted(set(cycle())))
     return (minutes, hours, fires) if minutes and hours and any(fires) else None
-
-
-def _refused(text: str) -> str | None:
-    try:
-        Schedule.parse(text)
-    except InvalidSchedule as error:
-        return error.code
-    return None
 
 
 def _schedules() -> Iterator[Json]:
     groups: dict[Any, list[str]] = {}
     refusals: dict[str, list[str]] = {}
-    for text, read in _recorded():
-        code = _refused(text)
-        if code is None and read is None:
-            raise AssertionError(f"robfig/cron refuses {text!r}")
-        if code is None and _meaning(read) is None:
-            code = "never-fires"
-        if code is not None:
-            refusals.setdefault(code, []).append(text)
+    for line in _recorded(DATA / "schedules.jsonl"):
+        code, meaning = refusal(line["text"]), line["read"] and _meaning(line["read"])
+        assert code is not None or line["read"] is not None  # what robfig/cron refuses, we refuse
+        if code is None and meaning is not None:
+            groups.setdefault(meaning, []).append(line["text"])
         else:
-            groups.setdefault(_meaning(read), []).append(text)
+            refusals.setdefault(code or "never-fires", []).append(line["text"])
     yield from _spellings(groups.values())
     yield from _neighbours(groups)
     for code, texts in sorted(refusals.items()):
@@ -200,14 +144,19 @@ def _schedules() -> Iterator[Json]:
             }
 
 
+def _asks(who: str, schedule: str, verdict: str, established: str, conflict: str | None = None) -> Json:
+    """Return a step in which somebody asks for a schedule, and one is established for team-a."""
+    cron_job = {"schedule": established, "owner": "team-a", "conflict": conflict}
+    return _resolve(_wants(who, schedule), {"verdict": verdict, "cronJob": cron_job})
+
+
 def _spellings(groups: Iterable[list[str]]) -> Iterator[Json]:
     """Yield, for schedules that were spelt in several ways, that they are equal."""
     several = sorted((texts for texts in groups if len(texts) > 1), key=len, reverse=True)
     for first, *others in several[:30]:
-        expect = {"cronJob": {"schedule": first, "owner": "team-a", "conflict": None}}
-        steps = [_resolve(_wants("team-a/source-a", first), {"verdict": "established", **expect})]
+        steps = [_asks("team-a/source-a", first, "established", first)]
         for number, text in enumerate(others[:8]):
-            steps.append(_resolve(_wants(f"team-b/source-{number}", text), {"verdict": "agreed", **expect}))
+            steps.append(_asks(f"team-b/source-{number}", text, "agreed", first))
             steps.append(_resolve(_wants("team-a/source-a", text), {"verdict": "agreed", "unchanged": True}))
         yield {
             "name": f"spelt otherwise: {first}",
@@ -229,24 +178,16 @@ def _neighbours(groups: Mapping[Any, list[str]]) -> Iterator[Json]:
         if {first, other}.isdisjoint([*alike, *alike.values()]):
             alike[first] = other
     for first, other in list(alike.items())[:25]:
-        schedule = Schedule.parse(other).text
-        message = (
-            f"Last conflict: Schedule '{schedule}' requested from namespace 'team-b' at {format_time(NOW)}"
-            " (rejected - first-wins strategy)"
+        conflict = (
+            f"Last conflict: Schedule '{Schedule.parse(other).text}' requested from namespace 'team-b' at"
+            f" {format_time(NOW)} (rejected - first-wins strategy)"
         )
-        stands = {"schedule": first, "owner": "team-a"}
         yield {
             "name": f"not the same: {first} and {other}",
             "tests": "Schedules differ when robfig/cron fires them at different instants, even on one day a year.",
             "steps": [
-                _resolve(
-                    _wants("team-a/source-a", first),
-                    {"verdict": "established", "cronJob": {**stands, "conflict": None}},
-                ),
-                _resolve(
-                    _wants("team-b/source-b", other),
-                    {"verdict": "rejected", "cronJob": {**stands, "conflict": message}},
-                ),
+                _asks("team-a/source-a", first, "established", first),
+                _asks("team-b/source-b", other, "rejected", first, conflict),
             ],
         }
 
@@ -278,8 +219,8 @@ def _histories() -> Iterator[Json]:
         now = NOW
         for _ in range(rng.randint(5, 8)):
             now += timedelta(seconds=rng.choice((0, 1, 3600)))
-            step, current = take(rng, current, {"now": format_time(now), "policy": policy})
-            steps.append(step)
+            edit, send, expect, current = take(rng, current, {"now": format_time(now), "policy": policy})
+            steps.append({**({"edit": edit} if edit else {}), "send": send, "expect": expect})
         yield {
             "name": f"history {number + 1}, of a {about}",
             "tests": "Whatever was asked in whatever order, the outcome is the reference model's.",
@@ -287,8 +228,8 @@ def _histories() -> Iterator[Json]:
         }
 
 
-def _one(rng: Random, current: Json | None, common: Json) -> tuple[Json, Json | None]:
-    """Return a step about one CronJob, and the CronJob after it."""
+def _one(rng: Random, current: Json | None, common: Json) -> tuple[Json, Json, Json, Json | None]:
+    """Return a step about one CronJob (what is edited, sent and expected), and the CronJob after it."""
     edit: Json = {}
     if current and rng.random() < 0.15:
         owner = {"metadata": {"annotations": {"volsync.backube/source-namespace": rng.choice(("team-a", "team-b"))}}}
@@ -308,14 +249,13 @@ def _one(rng: Random, current: Json | None, common: Json) -> tuple[Json, Json | 
     after = answered["cronJob"]
     told = {key: value for key, value in answered.items() if key != "cronJob"}
     expect = {**told, "unchanged": current == after, "cronJob": _observable(after)}
-    return {**({"edit": edit} if edit else {}), "send": send, "expect": expect}, after
+    return edit, send, expect, after
 
 
-def _plan(rng: Random, current: Json, common: Json) -> tuple[Json, Json]:
+def _plan(rng: Random, current: Json, common: Json) -> tuple[Json, Json, Json, Json]:
     """Return a step about a whole cluster, and its CronJobs after it."""
-    edit = {
-        name: _UID for name, cron_job in current.items() if "uid" not in cron_job["metadata"] and rng.random() < 0.6
-    }
+    new = (name for name, cron_job in current.items() if "uid" not in cron_job["metadata"])
+    edit = {name: _UID for name in new if rng.random() < 0.6}
     listed = [
         merge_patch(manifest, {"spec": {"kopia": {"repository": rng.choice(("shared-repo-secret", "repo1"))}}})
         for manifest in _listed(rng)
@@ -328,7 +268,7 @@ def _plan(rng: Random, current: Json, common: Json) -> tuple[Json, Json]:
     after = {name: cron_job for name, cron_job in changed.items() if cron_job is not None}
     observed = {name: _observable(cron_job) for name, cron_job in answered["cronJobs"].items()}
     expect = {**answered, "unchanged": current == after, "cronJobs": observed}
-    return {**({"edit": edit} if edit else {}), "send": send, "expect": expect}, after
+    return edit, send, expect, after
 
 
 def _listed(rng: Random) -> list[Json]:
