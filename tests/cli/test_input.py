@@ -145,7 +145,7 @@ def test_values_are_what_kubernetes_makes_of_them() -> None:
 
 
 def test_whatever_kubernetes_would_take_for_something_else_is_quoted() -> None:
-    """``python -m tests.cli.kubernetes_yaml`` recorded strings, and whether Kubernetes' reader needs quotes for them."""
+    """``python -m tests.cli.kubernetes_yaml`` has recorded which strings need no quotes for Kubernetes' reader."""
     recorded = (ROOT / "tests" / "data" / "yaml_strings.jsonl").read_text("utf-8").splitlines()
     for text, plain in map(json.loads, recorded):
         written = _yaml.write({text: text})

@@ -18,6 +18,8 @@ from kopia_maint.conformance._runner import outcome
 from ..mistakes import IMPLEMENTATIONS
 from . import generate, model
 
+Json = dict[str, Any]
+
 FILES = sorted(generate.VECTORS.glob("*.json"))
 SCHEMA = json.loads(generate.VECTORS.with_name("vectors.schema.json").read_text("utf-8"))
 ALL = load()
@@ -37,7 +39,7 @@ def test_a_file_is_valid_and_laid_out(file: Path) -> None:
     content = json.loads(text)
     jsonschema.Draft202012Validator(SCHEMA).validate(content)
     assert content["area"] == file.stem
-    assert generate.layout(content) == text
+    assert f"{generate.layout(content)}\n" == text
 
 
 def test_the_schema_is_one_and_refuses_what_would_not_be_compared() -> None:
@@ -115,35 +117,40 @@ def test_every_plausible_mistake_fails_a_vector(monkeypatch: pytest.MonkeyPatch,
     assert any(outcome(vector, in_process).differences for vector in ALL)
 
 
+# --- files of vectors --------------------------------------------------------------
+
 GOOD = {"send": {"op": "resolve"}, "expect": {"unchanged": True}}
+
+
+def of(*steps: Json) -> Json:
+    """Return the content of a file that has one vector with these steps."""
+    return {"area": "x", "vectors": [{"name": "y", "tests": "Z.", "steps": [*steps]}]}
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("", "x.json: the line is not JSON"),
+        (..., "x.json: the line is not JSON"),
         ([], "x.json: the line must be a JSON object"),
         ({}, "must have area, of type str"),
         ({"area": "x"}, "must have vectors, of type list"),
+        ({"area": "x", "vectors": []}, "there are no vectors"),
         ({"area": "x", "vectors": [5]}, r"x.json: vectors\[0\]: must have steps, of type list"),
         ({"area": "x", "vectors": [{"steps": []}]}, "must have name"),
-        ([GOOD, {"send": {}}], r"vectors\[0\].steps\[1\]: must have expect"),
-        ([{**GOOD, "send": {"op": 5}}], r"steps\[0\].send: must have op, of type str"),
-        ([{**GOOD, "expect": {}}], r"steps\[0\].expect: expects nothing"),
-        ([{**GOOD, "expect": {"unchanged": 1}}], "expects 'unchanged', which is not known or has another type"),
-        ([{**GOOD, "expect": {"cronJob": {}}}], "expects nothing"),
-        ([{**GOOD, "expect": {"cronJob": {"ownr": "a"}}}], "expects 'ownr', which is not known"),
-        ([{**GOOD, "expect": {"cronJobs": {"a": 5}}}], "expects nothing"),
-        ([{**GOOD, "send": {"op": "plan", "x": [{"repeat": "2", "of": 1}]}}], "repeats 'x'"),
-        ([GOOD, {**GOOD, "send": {"op": "plan"}}], "plans a whole cluster in one step"),
-        ({"area": "x", "vectors": []}, "there are no vectors"),
+        (of(GOOD, {"send": {}}), r"vectors\[0\].steps\[1\]: must have expect"),
+        (of({**GOOD, "send": {"op": 5}}), r"steps\[0\].send: must have op, of type str"),
+        (of({**GOOD, "expect": {}}), r"steps\[0\].expect: expects nothing"),
+        (of({**GOOD, "expect": {"unchanged": 1}}), "expects 'unchanged', which is not known or has another type"),
+        (of({**GOOD, "expect": {"cronJob": {}}}), "expects nothing"),
+        (of({**GOOD, "expect": {"cronJob": {"ownr": "a"}}}), "expects 'ownr', which is not known"),
+        (of({**GOOD, "expect": {"cronJobs": {"a": 5}}}), "expects nothing"),
+        (of({**GOOD, "send": {"op": "plan", "x": [{"repeat": "2", "of": 1}]}}), "repeats 'x'"),
+        (of(GOOD, {**GOOD, "send": {"op": "plan"}}), "plans a whole cluster in one step"),
     ],
 )
 def test_a_bad_file_of_vectors_is_refused(tmp_path: Path, content: Any, message: str) -> None:
     """The error names the file and the place in it."""
-    if content and isinstance(content, list):
-        content = {"area": "x", "vectors": [{"name": "y", "tests": "Z.", "steps": content}]}
-    tmp_path.joinpath("x.json").write_text(json.dumps(content) if content != "" else "")
+    tmp_path.joinpath("x.json").write_text("" if content is ... else json.dumps(content))
     with pytest.raises(InvalidManifest, match=message):
         load(tmp_path)
 
@@ -156,18 +163,11 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_what_is_repeated_is_written_out(tmp_path: Path) -> None:
-    """With the number of each in place of every #."""
+    """With the number of each in place of every #; and a folder of one's own may hold other files."""
     item = {"name": "a-#", "labels": ["#", "#"]}
     step = {**GOOD, "send": {"op": "reconcile", "requests": [5, {"repeat": 2, "of": item}, 6]}}
-    content = {"area": "x", "vectors": [{"name": "y", "tests": "Z.", "steps": [step]}]}
-    tmp_path.joinpath("x.json").write_text(json.dumps(content))
-    ((vector),) = load(tmp_path)
+    tmp_path.joinpath("x.json").write_text(json.dumps(of(step)))
+    tmp_path.joinpath("README.md").write_text("notes")
+    [vector] = load(tmp_path)
     first, second = ({"name": f"a-{n}", "labels": [f"{n}", f"{n}"]} for n in range(2))
     assert vector.steps[0].send["requests"] == [5, first, second, 6]
-
-
-def test_a_folder_of_ones_own(tmp_path: Path) -> None:
-    """It takes the place of the package's; other files in it are passed over."""
-    tmp_path.joinpath("mine.json").write_text(FILES[0].read_text("ascii"))
-    tmp_path.joinpath("README.md").write_text("notes")
-    assert load(tmp_path) == [it for it in ALL if it.area == FILES[0].stem]
