@@ -95,10 +95,10 @@ format: $(VENV)/.dev
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-vectors: $(VENV)/.dev ## Write the generated conformance vectors again
+vectors: $(VENV)/.dev ## Write again what the generated conformance vectors expect
 	$(BIN)/python -m tests.conformance.generate
 
-diagrams: $(VENV)/.dev ## Draw the diagrams of the pages again, from what the code says of itself
+diagrams: $(VENV)/.dev ## Draw the diagram of a take-over again, from what its page executes
 	$(BIN)/python -m tests.docs.diagrams
 
 # hatchling builds this package; setuptools and pybind11 build the tools that come as sources.

@@ -78,19 +78,6 @@ def test_a_copy_answers_lines_and_runs_vectors(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["passed"] >= 150
 
 
-def test_a_core_without_its_optional_parts_needs_attrs_and_croniter_only(tmp_path: Path) -> None:
-    """Whatever else is imported is of the standard library."""
-    copy_package(tmp_path / "other", *OPTIONAL)
-    script = (
-        "import sys; before = set(sys.modules); import other; from datetime import datetime, timezone\n"
-        "other.DEFAULT_SCHEDULE.next_runs(datetime.now(timezone.utc), 1)\n"
-        "found = {name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)\n"
-        "ours = {'other', 'attr', 'attrs', 'croniter', 'dateutil', 'six', 'pytz'}\n"
-        "print([name for name in found - ours if name[0] != '_'])"
-    )
-    assert python(tmp_path, "-c", script).stdout == "[]\n"
-
-
 def test_imports_inside_the_package_are_relative() -> None:
     """No module names the package, or asks for an installed distribution."""
     absolute = re.compile(r"^\s*(?:from|import) (?:kopia_maint|importlib\.metadata)\b", re.MULTILINE)
