@@ -137,6 +137,7 @@ def test_what_a_log_would_obey_is_what_a_program_reads(schedule: str) -> None:
         # What a write would change; labels where nothing else changes.
         ((cron_job(bare()), wants("@daily")), "update (schedule, owner, claims)", "2024-01-16T00:00:00Z"),
         ((cron_job(), wants("@daily")), "update (schedule, claims)", "2024-01-16T00:00:00Z"),
+        ((cron_job(timeZone="x"), wants("0 2 * * *")), "0 2 * * *, unknown time zone, owner", None),
         ((edited(labels=None), wants("0 2 * * *")), "update (labels)", "2024-01-16T02:00:00Z"),
     ],
 )
@@ -153,27 +154,58 @@ def test_what_yaml_cannot_show_is_a_note() -> None:
     assert f"{REPOSITORY.cron_job_name} is to be deleted" in result.stderr
 
 
-@pytest.mark.parametrize("zone", ["Mars/Olympus", "", "Local", "../../etc/passwd", "x" * 10_000, "a\0b", 5, "Europe"])
-def test_an_unknown_zone_is_reported(zone: object) -> None:
-    """A zone that is not known is an error at its field; the repository is planned, its next run is not known."""
-    objects = (cron_job(timeZone=zone), wants("0 2 * * *"))
-    answer = planned(*objects, status=2)
-    assert (only(answer)["schedule"], only(answer)["nextRun"]) == ("0 2 * * *", None)
-    assert answer["errors"][0]["path"] == "spec.timeZone"
-    assert "unknown time zone" in shown(*objects)
-
-
 # --- what cannot be read -----------------------------------------------------
 
+ZONES = ("Mars/Olympus", "", "Local", "../../etc/passwd", "x" * 10_000, "a\0b", 5, "Europe")
+LEFT_OUT = "stays as it is, and its repository, with all who use it, is left out of the plan"
+TWICE = "is listed twice, with different content, first in standard input, document 2, line 3"
 
-def test_a_bad_source_is_reported_and_counts_as_unreadable() -> None:
-    """Its name, place and field are told, its claim stays, and its CronJob is not deleted."""
-    answer = planned(cron_job(), {"kind": "List", "items": [wants("0 2 * *")]}, status=2)
-    assert (only(answer)["action"], only(answer)["namespaces"]) == ("none", ["team-a"])
+
+@pytest.mark.parametrize(
+    ("objects", "line", "path", "message", "action"),
+    [
+        # A source keeps its claim, and its CronJob is not deleted.
+        ((cron_job(), wants("0 2 * *")), 3, "spec.kopia.maintenanceCronJob.schedule", "source-a: expected 5", "none"),
+        (
+            (cron_job(), {"kind": "List", "items": [fields(enabled=1)]}),
+            3,
+            "items[0].spec.kopia",
+            "source-a: must",
+            "none",
+        ),
+        (
+            (cron_job(), wants("@daily"), wants("0 2 * * *")),
+            5,
+            "",
+            f"source-a: the source team-a/source-a {TWICE}",
+            "none",
+        ),
+        # What is stored on a CronJob is not known.
+        ((edited(annotations={CLAIMS: "{"}), wants("@daily")), 1, f"metadata.annotations[{CLAIMS}]", LEFT_OUT, None),
+        ((wants("@daily"), cron_job(), cron_job(suspend=True)), 5, "", f"{TWICE}; this CronJob {LEFT_OUT}", None),
+        # --default-namespace is for sources only.
+        ((edited(namespace=None), wants("@daily")), 1, "metadata.namespace", LEFT_OUT, None),
+        *[((cron_job(timeZone=it), wants("0 2 * * *")), 1, "spec.timeZone", "", "none") for it in ZONES],
+    ],
+)
+def test_what_is_wrong_is_said_with_its_place_and_the_rest_is_planned(
+    objects: tuple[Given, ...], line: int, path: str, message: str, action: str | None
+) -> None:
+    """One error for each fault; other repositories do not suffer from it."""
+    answer = planned(*objects, wants("@daily", "b/b", "other"), status=2, options=("--default-namespace", "default"))
+    assert {it["repository"]: it["action"] for it in answer["repositories"]} == {
+        "other": "create",
+        **({} if action is None else {"shared-repo-secret": action}),
+    }
     [error] = answer["errors"]
-    assert error["source"] == "standard input, document 2, line 3"
-    assert error["path"] == "items[0].spec.kopia.maintenanceCronJob.schedule"
-    assert error["message"].startswith("team-a/source-a: expected 5 fields")
+    assert error["source"].endswith(f", line {line}")
+    assert error["path"].startswith(path)
+    assert message in error["message"]
+
+
+def test_what_is_there_twice_with_the_same_content_counts_once() -> None:
+    """Folders may overlap."""
+    assert only(planned(*(cron_job(), wants("0 2 * * *")) * 2))["action"] == "none"
 
 
 @pytest.mark.parametrize(
@@ -188,39 +220,6 @@ def test_an_unknown_source_may_be_any_that_was_not_seen(lost: Given) -> None:
     assert kept["action"] == "none"
     [conflict] = kept["conflicts"]
     assert (conflict["namespace"], conflict["file"], conflict["new"]) == ("team-b", None, False)
-
-
-@pytest.mark.parametrize("second", ["0 2 * * *", "0 4 * *"])
-def test_the_same_source_twice_with_different_content_is_unreadable(second: str) -> None:
-    """Which one counts nobody knows: both places are told, and the claim stays as it is."""
-    assert only(planned(wants("@daily"), wants("@daily")))["schedule"] == "@daily"  # overlapping folders
-    answer = planned(cron_job(), wants("0 4 * * *"), wants(second), status=2)
-    assert only(answer)["action"] == "none"
-    assert {it["source"] for it in answer["errors"]} == {"standard input, document 3, line 5"}
-    assert answer["errors"][-1]["message"] == (
-        "team-a/source-a: the source team-a/source-a is listed twice, with different content,"
-        " first in standard input, document 2, line 3"
-    )
-
-
-@pytest.mark.parametrize(
-    ("jobs", "path", "message"),
-    [
-        ([edited(annotations={CLAIMS: "{"})], f"metadata.annotations[{CLAIMS}]", ""),
-        ([cron_job(), cron_job(suspend=True)], "", "different content, first in standard input, document 1, line 1"),
-        ([edited(namespace=None)], "metadata.namespace", "is missing"),  # --default-namespace is for sources only
-    ],
-)
-def test_a_bad_cron_job_is_left_as_it_is(jobs: list[dict[str, Any]], path: str, message: str) -> None:
-    """Its repository is not planned, since what is stored there is not known, and that is said; others are."""
-    sources = wants("0 4 * * *"), wants("0 5 * * *", "team-b/b", repository="other")
-    answer = planned(*jobs, *sources, status=2, options=("--default-namespace", "volsync-system"))
-    assert only(answer)["repository"] == "other"
-    [error] = answer["errors"]
-    assert error["path"] == path
-    assert message in error["message"]
-    assert error["message"].endswith("stays as it is, and its repository, with all who use it, is left out of the plan")
-    assert only(planned(cron_job(), cron_job(), wants("0 2 * * *")))["action"] == "none"  # equal copies count once
 
 
 def test_claims_that_do_not_fit_are_reported() -> None:
