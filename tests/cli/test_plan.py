@@ -157,50 +157,38 @@ def test_what_yaml_cannot_show_is_a_note() -> None:
 # --- what cannot be read -----------------------------------------------------
 
 ZONES = ("Mars/Olympus", "", "Local", "../../etc/passwd", "x" * 10_000, "a\0b", 5, "Europe")
-LEFT_OUT = "stays as it is, and its repository, with all who use it, is left out of the plan"
-TWICE = "is listed twice, with different content, first in standard input, document 2, line 3"
+ASKS = wants("0 2 * * *")
+TWICE = "listed twice, with different content, first in standard input, document 2, line 3"
+LEFT_OUT = "; this CronJob stays as it is, and its repository, with all who use it, is left out of the plan"
 
 
 @pytest.mark.parametrize(
-    ("objects", "line", "path", "message", "action"),
+    ("objects", "told", "left_out"),
     [
         # A source keeps its claim, and its CronJob is not deleted.
-        ((cron_job(), wants("0 2 * *")), 3, "spec.kopia.maintenanceCronJob.schedule", "source-a: expected 5", "none"),
+        ((cron_job(), wants("0 2 * *")), "document 2, line 3: spec.kopia.maintenanceCronJob.schedule: team-a/s", ""),
+        ((cron_job(), {"kind": "List", "items": [fields(enabled=1)]}), "document 2, line 3: items[0].spec.kopia.", ""),
         (
-            (cron_job(), {"kind": "List", "items": [fields(enabled=1)]}),
-            3,
-            "items[0].spec.kopia",
-            "source-a: must",
-            "none",
-        ),
-        (
-            (cron_job(), wants("@daily"), wants("0 2 * * *")),
-            5,
+            (cron_job(), wants("@daily"), ASKS),
+            f"document 3, line 5: team-a/source-a: the source team-a/source-a is {TWICE}",
             "",
-            f"source-a: the source team-a/source-a {TWICE}",
-            "none",
         ),
-        # What is stored on a CronJob is not known.
-        ((edited(annotations={CLAIMS: "{"}), wants("@daily")), 1, f"metadata.annotations[{CLAIMS}]", LEFT_OUT, None),
-        ((wants("@daily"), cron_job(), cron_job(suspend=True)), 5, "", f"{TWICE}; this CronJob {LEFT_OUT}", None),
-        # --default-namespace is for sources only.
-        ((edited(namespace=None), wants("@daily")), 1, "metadata.namespace", LEFT_OUT, None),
-        *[((cron_job(timeZone=it), wants("0 2 * * *")), 1, "spec.timeZone", "", "none") for it in ZONES],
+        *[((cron_job(timeZone=it), ASKS), "document 1, line 1: spec.timeZone: ", "") for it in ZONES],
+        # What is stored on a CronJob is not known; --default-namespace is for sources only.
+        ((edited(annotations={CLAIMS: "{"}), ASKS), f"document 1, line 1: metadata.annotations[{CLAIMS}]: ", LEFT_OUT),
+        ((edited(namespace=None), ASKS), "document 1, line 1: metadata.namespace: is missing", LEFT_OUT),
+        ((ASKS, cron_job(), cron_job(suspend=True)), TWICE, LEFT_OUT),
     ],
 )
-def test_what_is_wrong_is_said_with_its_place_and_the_rest_is_planned(
-    objects: tuple[Given, ...], line: int, path: str, message: str, action: str | None
-) -> None:
+def test_what_is_wrong_is_said_with_its_place(objects: tuple[Given, ...], told: str, left_out: str) -> None:
     """One error for each fault; other repositories do not suffer from it."""
-    answer = planned(*objects, wants("@daily", "b/b", "other"), status=2, options=("--default-namespace", "default"))
-    assert {it["repository"]: it["action"] for it in answer["repositories"]} == {
-        "other": "create",
-        **({} if action is None else {"shared-repo-secret": action}),
-    }
-    [error] = answer["errors"]
-    assert error["source"].endswith(f", line {line}")
-    assert error["path"].startswith(path)
-    assert message in error["message"]
+    given = (*objects, wants("@daily", "b/b", "other"))
+    result = plan("--default-namespace", "default", given=given)
+    assert result.exit_code == 2
+    assert re.fullmatch(f"error: standard input, .*{re.escape(told)}.*{left_out}\n", result.stderr)
+    assert "other: @daily, owner b, create, used by b" in result.stdout
+    kept = re.search(r"shared-repo-secret: 0 2 \* \* \*,.* owner team-a,\s+unchanged", result.stdout)
+    assert bool(kept) == (left_out == "")
 
 
 def test_what_is_there_twice_with_the_same_content_counts_once() -> None:

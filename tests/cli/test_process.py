@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -148,6 +149,6 @@ def test_a_terminal_gets_colour(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_terminal_that_does_not_know_a_character_gets_an_escape(tmp_path: Path) -> None:
     """A file's name, and an ellipsis in a message of usage, are no reason for a traceback."""
     environment = {**os.environ, "PYTHONIOENCODING": "latin-1"}
-    tree(tmp_path, {"\u2500.yaml": "kind: ReplicationSource\nmetadata: 1\nspec: {kopia: {}}\n"})
-    assert "\\u2500" in run("plan", str(tmp_path), env=environment).stderr
+    shutil.copytree(EXAMPLE, tmp_path / "\u2500")
+    assert "\\u2500/team-b.yaml" in run("plan", str(tmp_path), env=environment).stdout
     assert "\\u2026" in run("plan", "--now", "x" * 100, env=environment).stderr
