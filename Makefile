@@ -98,9 +98,6 @@ format: $(VENV)/.dev
 vectors: $(VENV)/.dev ## Write again what the generated conformance vectors expect
 	$(BIN)/python -m tests.conformance.generate
 
-diagrams: $(VENV)/.dev ## Draw the diagram of a take-over again, from what its page executes
-	$(BIN)/python -m tests.docs.diagrams
-
 # hatchling builds this package; setuptools and pybind11 build the tools that come as sources.
 constraints: $(VENV)/.versions ## Pin the newest versions, once the tests pass with them and with the oldest
 	$(NOX) --session tests oldest
