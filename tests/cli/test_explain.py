@@ -51,24 +51,3 @@ def test_what_a_terminal_or_a_log_obeys_does_not_reach_it(schedule: str) -> None
     status, told = explain(schedule)
     assert (status, told.count("\n")) == (1, 2)
     assert not re.search("\x1b|##", told)
-
-
-@pytest.mark.parametrize(
-    ("arguments", "reason"),
-    [
-        (["x", "--tz=x"], "'--tz': 'x' is not a known time zone\n"),
-        (["x", "--tz=utc"], "'--tz': 'utc' is not a known time zone; UTC is\n"),
-        (["x", "--tz=europe/berlin"], "'--tz': 'europe/berlin' is not a known time zone; Europe/Berlin is\n"),
-        (["x", "--tz=Europe/Berln"], "'--tz': 'Europe/Berln' is not a known time zone; Europe/Berlin is\n"),
-        (["x", "--count=-1"], "--count"),
-        (["x", "--now=noon"], "--now"),
-        ([], "SCHEDULE"),
-        # The shell has taken the schedule apart.
-        (["0", "2", "README.md", "src", "*"], "quote it, as in kopia-maint explain '0 2 * * *'"),
-    ],
-)
-def test_bad_usage(arguments: list[str], reason: str) -> None:
-    """Exit status 2, what is wrong, and what was meant."""
-    status, told = explain(*arguments)
-    assert status == 2
-    assert reason in told

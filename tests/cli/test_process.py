@@ -7,6 +7,9 @@ import shutil
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from kopia_maint.cli._main import cli
 
 from .command_line import EXAMPLE, plan, run, tree, wants
 
@@ -35,34 +38,58 @@ def test_nothing_to_plan_is_bad_input(given: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "reason"),
+    ("arguments", "reason"),
     [
-        ("now", "yesterday", "is not an RFC 3339 time"),
-        ("now", "2024-01-15T10:30:00", "is not an RFC 3339 time"),
-        ("policy", "last-wins", "'last-wins' is none of first-wins, consensus, MODULE:ATTRIBUTE"),
-        ("policy", "nowhere:policy", "cannot be had: ModuleNotFoundError: "),
-        ("policy", "datetime:nothing", "cannot be had: AttributeError: "),
-        ("policy", "a b:c", "cannot be had: ValueError: "),
-        ("policy", "kopia_maint:Bounded", "be the class Bounded: pass an object of it, such as Bounded(shortest="),
-        ("output", "xml", "--output"),
-        ("default-namespace", "Team A", "is not valid: 1 to 63 characters"),
-        ("operator-namespace", "", "is not valid: 1 to 63 characters"),
-        ("colour", "red", "--colour"),
-        # What no CronJob can be made from is refused once, whatever the output.
-        ("template", "kind: Job", "kind: 'Job' is not known, only CronJob is"),
-        ("template", "spec: {timeZone: Mars/Olympus}", "spec.timeZone: 'Mars/Olympus' is not a known time zone"),
-        ("template", "metadata: 1", "metadata: must be a mapping"),
-        ("template", "a: [", "is not YAML"),
-        ("template", "", "must hold one CronJob, not 0"),
-        ("template", "kind: CronJob\n---\nkind: CronJob", "must hold one CronJob, not 2"),
+        (["plan", "--now=yesterday"], "is not an RFC 3339 time"),
+        (["plan", "--now=2024-01-15T10:30:00"], "is not an RFC 3339 time"),
+        (["plan", "--policy=last-wins"], "'last-wins' is none of first-wins, consensus, MODULE:ATTRIBUTE"),
+        (["plan", "--policy=nowhere:policy"], "cannot be had: ModuleNotFoundError: "),
+        (["plan", "--policy=datetime:nothing"], "cannot be had: AttributeError: "),
+        (["plan", "--policy=a b:c"], "cannot be had: ValueError: "),
+        (["plan", "--policy=kopia_maint:Bounded"], "pass an object of it, such as Bounded(shortest="),
+        (["plan", "--output=xml"], "--output"),
+        (["plan", "--default-namespace=Team A"], "is not valid: 1 to 63 characters"),
+        (["plan", "--operator-namespace="], "is not valid: 1 to 63 characters"),
+        (["plan", "--colour"], "--colour"),
+        (["explain"], "SCHEDULE"),
+        # The shell has taken the schedule apart.
+        (["explain", "0", "2", "README.md", "src", "*"], "quote it, as in kopia-maint explain '0 2 * * *'"),
+        (["explain", "x", "--tz=x"], "'--tz': 'x' is not a known time zone\n"),
+        (["explain", "x", "--tz=utc"], "'--tz': 'utc' is not a known time zone; UTC is\n"),
+        (["explain", "x", "--tz=europe/berlin"], "'europe/berlin' is not a known time zone; Europe/Berlin is\n"),
+        (["explain", "x", "--tz=Europe/Berln"], "'Europe/Berln' is not a known time zone; Europe/Berlin is\n"),
+        (["explain", "x", "--count=-1"], "--count"),
+        (["explain", "x", "--now=noon"], "--now"),
+        (["conformance"], "COMMAND"),
+        (["conformance", "--vectors=/nowhere", "--", "true"], "/nowhere"),
+        (["conformance", "--vectors", EXAMPLE, "--", "true"], f"there are no vectors in {EXAMPLE}"),
+        (["conformance", "--op=destroy", "--", "true"], "there is no vector for destroy"),
+        (["conformance", "--", "/no/program"], f"/no/program cannot be started: {os.strerror(errno.ENOENT)}"),
     ],
 )
-def test_wrong_usage_is_status_2(tmp_path: Path, option: str, value: str, reason: str) -> None:
-    """A wrong option is said to be wrong before anything is read."""
-    given = tree(tmp_path, {"template.yaml": value}) if option == "template" else value
-    result = plan(f"--{option}={given}")
+def test_wrong_usage_is_status_2(arguments: list[str], reason: str) -> None:
+    """What is wrong is said before anything is read, and what was meant where that can be told."""
+    result = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert reason in " ".join(result.stderr.split())
+    assert reason in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("kind: Job", "kind: 'Job' is not known, only CronJob is"),
+        ("spec: {timeZone: Mars/Olympus}", "spec.timeZone: 'Mars/Olympus' is not a known time zone"),
+        ("metadata: 1", "metadata: must be a mapping"),
+        ("a: [", "is not YAML"),
+        ("", "must hold one CronJob, not 0"),
+        ("kind: CronJob\n---\nkind: CronJob", "must hold one CronJob, not 2"),
+    ],
+)
+def test_a_bad_template_is_wrong_usage(tmp_path: Path, text: str, reason: str) -> None:
+    """What no CronJob can be made from is refused once, whatever the output."""
+    result = plan("--template", tree(tmp_path, {"template.yaml": text}))
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert reason in result.stderr
 
 
 # --- the process and what is around it ---------------------------------------

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import signal
@@ -271,20 +270,3 @@ def test_a_failure_is_told_to_people_and_to_programs(tmp_path: Path) -> None:
     counts = {"passed": 0, "failed": 1, "leftOut": 1}
     assert result.exit_code == 1
     assert json.loads(result.stdout) == {**counts, "areas": [{"area": "mine", **counts}], "failures": [failure]}
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ([], "COMMAND"),
-        (["--vectors", "/nowhere", "--", "true"], "/nowhere"),
-        (["--vectors", "{folder}", "--", "true"], "there are no vectors in {folder}"),
-        (["--op", "destroy", "--", "true"], "there is no vector for destroy"),
-        (["--", "/no/such/program"], f"/no/such/program cannot be started: {os.strerror(errno.ENOENT)}"),
-    ],
-)
-def test_bad_usage_and_bad_vectors(tmp_path: Path, arguments: list[str], message: str) -> None:
-    """Exit status 2, and what is wrong; that the library itself passes is an example of the command's help."""
-    result = invoke(*(it.format(folder=tmp_path) for it in arguments))
-    assert result.exit_code == 2
-    assert message.format(folder=tmp_path) in result.stderr
