@@ -29,21 +29,6 @@ def handed_over(command: str, job: dict[str, Any]) -> CronJobState:
 # --- what ends a conflict ----------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"maintenanceCronJob": {"schedule": "0 2 * * *"}},
-        {},
-        {"maintenanceCronJob": {"enabled": False, "schedule": "0 4 * * *"}},
-        {"maintenanceCronJob": {"schedule": "0 4 * * *"}, "repository": "another"},
-    ],
-)
-def test_each_step_that_a_source_can_take_ends_the_conflict(change: dict[str, Any]) -> None:
-    """To agree, to have no preference, to be disabled, and to name another Secret are what the plan suggests."""
-    job, first, _ = disagreeing()
-    planned(job, first, replication_source("team-b/source-b", **change))
-
-
 def test_the_command_hands_over() -> None:
     """
     Its patch makes the namespace the owner, and establishes what it asked for: then somebody else is in conflict.
@@ -111,6 +96,7 @@ LIMITS = {"limits": {"memory": "1Gi"}}
     ("code", "objects", "message"),
     [
         ("suspended", (cron_job(suspend=True), wants("0 2 * * *")), "no maintenance until its spec.suspend is false"),
+        ("delete", (cron_job(),), f"{REPOSITORY.cron_job_name} is to be deleted"),
         ("superseded", superseded(), "'0 4 * * *' is established"),
         ("superseded", superseded(), "team-a/s0, team-a/s1, team-a/s2, team-a/s3, team-a/s4 and 2 more"),
         # What the CronJob has already is read, and shown for what it is.

@@ -147,13 +147,6 @@ def test_a_repository_is_said_in_a_line(objects: tuple[Given, ...], told: str, n
     assert only(planned(*objects, status=None))["nextRun"] == next_run
 
 
-def test_what_yaml_cannot_show_is_a_note() -> None:
-    """It has only what there should be: not what is to be deleted."""
-    result = plan("--output", "yaml", given=[cron_job()])
-    assert (result.exit_code, result.stdout) == (0, "")
-    assert f"{REPOSITORY.cron_job_name} is to be deleted" in result.stderr
-
-
 # --- what cannot be read -----------------------------------------------------
 
 ZONES = ("Mars/Olympus", "", "Local", "../../etc/passwd", "x" * 10_000, "a\0b", 5, "Europe")

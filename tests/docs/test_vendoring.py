@@ -11,8 +11,6 @@ import sys
 from pathlib import Path
 from xml.etree import ElementTree
 
-import pytest
-
 import kopia_maint
 
 PACKAGE = Path(kopia_maint.__file__).parent
@@ -38,21 +36,6 @@ def copy_package(copy: Path, *without: str) -> None:
     shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", *without))
 
 
-@pytest.fixture(params=["with the optional parts", "without them"])
-def vendored(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """Return a folder that holds a package with the copy deep inside, and the core's tests for it."""
-    whole = request.param == "with the optional parts"
-    copy_package(tmp_path.joinpath(*NAME.split(".")), *(() if whole else OPTIONAL))
-    tests = tmp_path / "tests"
-    tests.joinpath("core").mkdir(parents=True)
-    core = (*CORE, "model") if whole else CORE
-    for name in ("__init__", "helpers", "core/__init__", *(f"core/test_{it}" for it in core)):
-        text = TESTS.joinpath(f"{name}.py").read_text("utf-8")
-        tests.joinpath(f"{name}.py").write_text(re.sub(r"\bkopia_maint\b", NAME, text), "utf-8")
-    tests.joinpath("conftest.py").write_text(CONFTEST)
-    return tmp_path
-
-
 def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python with nothing but *folder* added to its path."""
     environment = {**os.environ, "PYTHONPATH": str(folder), "HYPOTHESIS_NO_PLUGINS": "1"}
@@ -60,20 +43,31 @@ def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
-def test_a_copy_passes_the_cores_tests(vendored: Path) -> None:
-    """Under another name, where nothing of the old name can be imported."""
+def test_a_core_without_its_optional_parts_passes_its_tests(tmp_path: Path) -> None:
+    """Deep inside another package, where nothing of the old name can be imported."""
+    copy_package(tmp_path.joinpath(*NAME.split(".")), *OPTIONAL)
+    tests = tmp_path / "tests"
+    tests.joinpath("core").mkdir(parents=True)
+    tests.joinpath("conftest.py").write_text(CONFTEST)
+    for name in ("__init__", "helpers", "core/__init__", *(f"core/test_{it}" for it in CORE)):
+        text = TESTS.joinpath(f"{name}.py").read_text("utf-8")
+        tests.joinpath(f"{name}.py").write_text(re.sub(r"\bkopia_maint\b", NAME, text), "utf-8")
     plugins = ("-p", "no:cacheprovider", "-p", "no:hypothesispytest")
-    done = python(vendored, "-m", "pytest", "-q", *plugins, "-W", "error", "--junit-xml=report.xml", "tests")
+    done = python(tmp_path, "-m", "pytest", "-q", *plugins, "-W", "error", "--junit-xml=report.xml", "tests")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert int(ElementTree.parse(vendored / "report.xml").getroot()[0].attrib["tests"]) > 150
+    assert int(ElementTree.parse(tmp_path / "report.xml").getroot()[0].attrib["tests"]) > 150
 
 
-def test_a_copy_answers_lines_and_runs_vectors(tmp_path: Path) -> None:
-    """The command line of a copy, its vectors, and its `serve`, put to one another."""
-    copy_package(tmp_path / "other", "testing")
-    block = "import sys; sys.modules['kopia_maint'] = None; from other.cli import main; main()"
-    serve = [sys.executable, "-c", block, "serve"]
-    done = python(tmp_path, "-c", block, "conformance", "--output", "json", "--", *serve)
+def test_a_whole_copy_checks_policies_answers_lines_and_runs_vectors(tmp_path: Path) -> None:
+    """Its testing kit; and its command line, its vectors, and its `serve`, put to one another."""
+    copy_package(tmp_path / "other")
+    alone = "import sys; sys.modules['kopia_maint'] = None; "
+    kit = "import other; from other.testing import check_policy; check_policy(other.FirstWins(), max_examples=5)"
+    done = python(tmp_path, "-c", alone + kit)
+    assert done.returncode == 0, done.stderr
+    command_line = f"{alone}from other.cli import main; main()"
+    serve = [sys.executable, "-c", command_line, "serve"]
+    done = python(tmp_path, "-c", command_line, "conformance", "--output", "json", "--", *serve)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["passed"] >= 150
 
