@@ -97,10 +97,11 @@ def run(*args: str, code: str = "", **kwargs: Any) -> subprocess.CompletedProces
     return result
 
 
-def tree(folder: Path, files: Mapping[str, str | bytes]) -> str:
-    """Write files into a folder, and return its path, or that of the only one."""
-    for name, text in files.items():
+def tree(folder: Path, files: Mapping[str, str | bytes | Iterable[Given]]) -> str:
+    """Write texts, or objects, into the files of a folder, and return its path, or that of the only file."""
+    for name, content in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        text = content if isinstance(content, (str, bytes)) else stream(content)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
     return str(folder / min(files) if len(files) == 1 else folder)

@@ -83,12 +83,13 @@ def test_what_deserves_attention_is_annotated_at_its_line(tmp_path: Path, text: 
 
 
 def test_what_cannot_be_looked_up_is_said_in_the_message(tmp_path: Path) -> None:
-    """Standard input has no file to annotate; a missing file has no line."""
-    [error] = annotated(given=("a: [",))
-    assert error[1] == {"title": "Not readable"}
-    assert error[2].startswith("standard input, document 1, line 1: is not YAML")
-    [error] = annotated(str(tmp_path / "missing"))
-    assert error[2] == f"{tmp_path}/missing: {os.strerror(errno.ENOENT)}"
+    """Standard input has no file to annotate; a missing file has no line. Nothing in a message begins a command."""
+    [(_, properties, message)] = annotated(given=(replication_source("team-a/a\n::warning::x%0A"),))
+    assert properties == {"title": "Not readable"}
+    assert message.startswith("standard input, document 1, line 1: metadata.name: ")
+    assert r"a\n::warning::x%0A" in message
+    [(*_, message)] = annotated(str(tmp_path / "missing"))
+    assert message == f"{tmp_path}/missing: {os.strerror(errno.ENOENT)}"
 
 
 def test_notes_are_warnings_where_something_is_not_done() -> None:
@@ -107,9 +108,3 @@ def test_a_file_is_named_as_github_knows_it(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.chdir(tmp_path)
     [error] = annotated(".")
     assert error[1]["file"] == name
-
-
-def test_what_a_tenant_writes_is_told_as_it_is() -> None:
-    """Line breaks and per cents in a manifest's text are escaped, and so cannot begin a command."""
-    [error] = annotated(given=(replication_source("team-a/a\n::warning::x%0A"),))
-    assert r"a\n::warning::x%0A" in error[2]

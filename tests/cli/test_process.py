@@ -104,12 +104,8 @@ JSON_ONLY = "import sys; from kopia_maint.cli._main import run; sys.modules['yam
 NOBODY_READS = "import os; r, w = os.pipe(); os.dup2(w, 1); os.close(r); " + MAIN
 DISK_IS_FULL = "import os; os.dup2(os.open('/dev/full', os.O_WRONLY), 1); " + MAIN
 INTERRUPTED_WHILE_LOADING = f"""
-import sys
-class Interrupted:
-    def find_spec(self, name, *_):
-        if name.endswith("._main"):
-            raise KeyboardInterrupt
-sys.meta_path.insert(0, Interrupted())
+import click, signal
+click.group = lambda **_: signal.default_int_handler(signal.SIGINT, None)
 {MAIN}
 """
 INTERRUPTED_WHILE_READING = f"""

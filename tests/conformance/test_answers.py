@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from kopia_maint._objects import merge_patch
 from kopia_maint.cli import _conformance
 from kopia_maint.conformance import _answer, answer
 
@@ -36,6 +37,9 @@ def asked(**members: Any) -> dict[str, Any]:
     return answer(json.dumps(question(**members)))
 
 
+FULL = merge_patch(asked()["cronJob"], {"metadata": {"annotations": {"note": "x" * 262_100}}})
+
+
 @pytest.mark.parametrize(
     ("members", "code", "path"),
     [
@@ -55,6 +59,8 @@ def asked(**members: Any) -> dict[str, Any]:
         ({"request": NEVER}, "never-fires", "request.spec.kopia.maintenanceCronJob.schedule"),
         ({"current": []}, "invalid-manifest", "current"),
         ({"current": {"metadata": {"name": "x"}}}, "invalid-manifest", "current"),
+        # What does not fit is an error of the answer.
+        ({"current": FULL, "request": replication_source("b/b")}, "state-too-large", "cronJob.metadata.annotations"),
         ({"op": "reconcile"}, "invalid-manifest", "requests"),
         ({"op": "reconcile", "requests": {}}, "invalid-manifest", "requests"),
         ({"op": "reconcile", "requests": [replication_source(), 5]}, "invalid-manifest", "requests[1]"),
@@ -85,14 +91,6 @@ def test_of_several_faults_the_first_is_answered() -> None:
         del faults[first]
 
 
-def test_what_does_not_fit_is_an_error_of_the_answer() -> None:
-    """The path says that it is about the CronJob that would have to be written."""
-    current = asked()["cronJob"]
-    current["metadata"]["annotations"]["note"] = "x" * 262_100
-    error = asked(current=current, request=replication_source("team-b/b"))["error"]
-    assert (error["code"], error["path"]) == ("state-too-large", "cronJob.metadata.annotations")
-
-
 HOSTILE = {
     "empty": b"",
     "blank": b" \n",
@@ -121,18 +119,20 @@ def test_a_hostile_line_is_answered_with_an_error(line: bytes) -> None:
 
 
 def test_serve_answers_each_line_before_it_reads_the_next() -> None:
-    """Who embeds it as a child waits for each answer; bad lines get one, too, and the next is answered as ever."""
+    """Who embeds it as a child waits for each answer, to bad lines, too; it ends when nobody reads its answers."""
     good = (json.dumps(question()) + "\n").encode()
-    with subprocess.Popen(SERVE, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+    with subprocess.Popen(SERVE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
         assert child.stdin is not None
         assert child.stdout is not None
+        assert child.stderr is not None
         for line in (good, b"\n", b"rubbish\n", good, b"[" * 300_000 + b"\n", good):
             child.stdin.write(line)
             child.stdin.flush()
             assert json.loads(child.stdout.readline()).get("verdict") == ("established" if line is good else None)
-        child.stdin.close()
-        assert child.stdout.read() == b""
-    assert child.returncode == 0
+        child.stdout.close()
+        child.stdin.write(good)
+        child.stdin.flush()
+        assert (child.wait(timeout=60), child.stderr.read()) == (0, b"")  # its input is still open
 
 
 def test_serve_skips_what_is_too_long_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,16 +145,3 @@ def test_serve_skips_what_is_too_long_and_goes_on(monkeypatch: pytest.MonkeyPatc
     refused, *answers = [json.loads(line) for line in written.getvalue().splitlines()]
     assert refused["error"]["message"] == f"the line is longer than {len(good) + 1} bytes"
     assert [list(it) for it in answers] == [["verdict", "cronJob"]] * 2
-
-
-def test_serve_ends_when_nobody_reads_its_answers() -> None:
-    """Its standard input stays open, and there would always be another question: it ends all the same, in silence."""
-    with subprocess.Popen(SERVE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stderr is not None
-        child.stdout.close()
-        child.stdin.write(b"{}\n")
-        child.stdin.flush()
-        assert child.wait(timeout=60) == 0
-        assert child.stderr.read() == b""

@@ -13,9 +13,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from kopia_maint import InvalidValue
 from kopia_maint.cli._main import cli
-from kopia_maint.conformance import Difference, Outcome, Step, Vector, run
+from kopia_maint.conformance import Difference, Step, Vector, run
 from kopia_maint.conformance._answer import MAX_LENGTH
 from kopia_maint.conformance._runner import outcome
 
@@ -208,15 +207,6 @@ def test_an_interrupted_run_ends_what_it_started(tmp_path: Path, number: signal.
         assert b"Traceback" not in runs.communicate(timeout=60)[1]
     assert runs.returncode == 128 + number
     assert_ends(pids.read_text())
-
-
-def test_vectors_of_other_ops_are_left_out() -> None:
-    """They are counted, and not asked; where all are left out, that is an error, and not a success."""
-    plan = vector({"unchanged": True}, send=PLAN)
-    outcomes = list(run([sys.executable, "-c", LOOP + RIGHT], [plan, SUBJECT], ops=["resolve"]))
-    assert outcomes == [Outcome(plan, 0, ()), Outcome(SUBJECT, 1, ())]
-    with pytest.raises(InvalidValue, match="there is no vector for withdraw"):
-        list(run(["/nowhere"], [plan], ops=["withdraw"]))
 
 
 def test_a_large_question_does_not_block_on_one_that_never_reads_it() -> None:
