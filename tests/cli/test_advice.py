@@ -11,7 +11,7 @@ from kopia_maint import Bounded, CronJobState, Repository, Schedule, reconcile, 
 from kopia_maint._objects import merge_patch
 
 from ..helpers import LATER, REPOSITORY, ask, replication_source, state_of
-from .command_line import Given, bare, cron_job, disagreeing, edited, fields, notes, only, planned, shown, wants
+from .command_line import bare, cron_job, disagreeing, edited, fields, notes, only, planned, shown, wants
 
 DAILY = Bounded(Bounded(shortest=timedelta(hours=1)), shortest=timedelta(hours=20))
 BOUNDED = ("--policy", f"{__name__}:DAILY")
@@ -53,9 +53,7 @@ def test_the_command_hands_over() -> None:
         ((cron_job(), wants("0 2 * * *"), wants("@hourly", "team-b/b")), BOUNDED, False),  # out of bounds
     ],
 )
-def test_a_hand_over_is_advised_where_it_would_help(
-    objects: tuple[Given, ...], options: tuple[str, ...], advised: bool
-) -> None:
+def test_a_hand_over_is_advised_if_it_helps(objects: tuple[Any, ...], options: tuple[str, ...], advised: bool) -> None:
     """A command that changes nothing is not shown."""
     conflicts = only(planned(*objects, status=1, options=options))["conflicts"]
     assert {it["nextSteps"]["handOver"] is not None for it in conflicts} == {advised}

@@ -135,9 +135,7 @@ ONE = f"{EXAMPLE}/team-a.yaml"
         (INTERRUPTED_WHILE_READING, ["plan", ONE], 130, ""),
     ],
 )
-def test_the_process_ends_with_a_status_and_without_a_traceback(
-    code: str, arguments: list[str], status: int, told: str
-) -> None:
+def test_the_process_ends_without_a_traceback(code: str, arguments: list[str], status: int, told: str) -> None:
     """Whatever is missing, closed, full or interrupted; what is wrong is said."""
     result = run(*arguments, code=code, input=json.dumps(wants("@daily")))
     assert result.returncode == status

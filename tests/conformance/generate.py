@@ -122,10 +122,8 @@ def _schedules(steps: Sequence[Json]) -> Iterator[Json]:
             wish = f"Schedule '{Schedule.parse(text).text}' requested from namespace '{namespace}' at {now}"
             verdict, conflict = "rejected", f"Last conflict: {wish} (rejected - first-wins strategy)"
         cron_job = {"schedule": established, "owner": "team-a", "conflict": conflict}
-        if verdict == "agreed" and namespace == "team-a":
-            yield {"verdict": verdict, "unchanged": True}
-        else:
-            yield {"verdict": verdict, "cronJob": cron_job}
+        again = verdict == "agreed" and namespace == "team-a"
+        yield {"verdict": verdict, **({"unchanged": True} if again else {"cronJob": cron_job})}
 
 
 # --- histories -------------------------------------------------------------------

@@ -17,8 +17,6 @@ from kopia_maint.conformance import _answer, answer
 from ..helpers import replication_source
 
 SERVE = [sys.executable, "-m", "kopia_maint.cli", "serve"]
-
-
 NEVER = replication_source(maintenanceCronJob={"schedule": "0 0 30 2 *"})
 UNNAMED = replication_source("Team/a")
 BOUNDED = {"name": "bounded", "policy": "first-wins", "shortest": "1h"}
