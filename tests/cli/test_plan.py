@@ -87,7 +87,7 @@ HOSTILE_OBJECTS: tuple[Any, ...] = (
 @pytest.mark.parametrize("output", ["table", "json", "yaml", "github"])
 def test_what_others_write_is_obeyed_by_no_terminal_and_no_log(tmp_path: Path, output: str) -> None:
     """Control characters, those that turn text round, and commands are escaped, in file names as in manifests."""
-    result = plan("-o", output, tree(tmp_path, {f"{HOSTILE}.yaml": HOSTILE_OBJECTS}))
+    result = plan("-o", output, tree(tmp_path, {f"{HOSTILE}{' ::error::x' * 12}.yaml": HOSTILE_OBJECTS}))
     assert result.exit_code == 2
     assert "team-b" in result.output
     assert [line for line in result.output.splitlines() if not line.isprintable() or "##" in line] == []

@@ -59,7 +59,6 @@ def test_nothing_to_plan_is_bad_input(given: str) -> None:
         (["explain", "x", "--tz=europe/berlin"], "'europe/berlin' is not a known time zone; Europe/Berlin is\n"),
         (["explain", "x", "--tz=Europe/Berln"], "'Europe/Berln' is not a known time zone; Europe/Berlin is\n"),
         (["explain", "x", "--count=-1"], "--count"),
-        (["explain", "x", "--now=noon"], "--now"),
         (["conformance"], "COMMAND"),
         (["conformance", "--vectors=/nowhere", "--", "true"], "/nowhere"),
         (["conformance", "--vectors", EXAMPLE, "--", "true"], f"there are no vectors in {EXAMPLE}"),
