@@ -127,9 +127,9 @@ RIGHT = "print(json.dumps({'verdict': 'agreed', 'cronJob': None}), flush=True)"
 SUBJECT = vector({"verdict": "agreed"})
 
 
-def second_time(code: str) -> str:
-    """Return an implementation that answers right, but runs *code* at the second line."""
-    return f"{LOOP}{code} if number == 1 else {RIGHT}"
+def later(code: str) -> str:
+    """Return an implementation that answers right, but runs *code* at every line after its first."""
+    return f"{LOOP}{code} if number else {RIGHT}"
 
 
 def put(script: str, vectors: list[Vector], timeout: float = 20.0) -> list[str]:
@@ -150,10 +150,10 @@ def assert_ends(pid: str) -> None:
     ("script", "timeout", "faults"),
     [
         # It is started again after a crash: the next vector passes.
-        (second_time("sys.exit('no more')"), 20, ["", "status 1; its last words: no more", ""]),
+        (later("sys.exit('no more')"), 20, ["", "status 1; its last words: no more", ""]),
         # What is no answer is not taken for the next one, either.
-        (second_time("print('hello', flush=True)"), 20, ["", "the line is not JSON", ""]),
-        (second_time(r"print('{}\n{}', flush=True)"), 20, ["", "the line is not JSON", ""]),
+        (later("print('hello', flush=True)"), 20, ["", "the line is not JSON", ""]),
+        (later(r"print('{}\n{}', flush=True)"), 20, ["", "the line is not JSON", ""]),
         # Writing to one that no longer listens fails, which says little: its status and last words say more.
         (
             LOOP + "os.close(0); " + RIGHT + "; time.sleep(0.2); sys.exit('deaf')",
