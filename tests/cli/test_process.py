@@ -46,7 +46,7 @@ def test_nothing_to_plan_is_bad_input(given: str) -> None:
         (["plan", "--policy=nowhere:policy"], "cannot be had: ModuleNotFoundError: "),
         (["plan", "--policy=datetime:nothing"], "cannot be had: AttributeError: "),
         (["plan", "--policy=a b:c"], "cannot be had: ValueError: "),
-        (["plan", "--policy=kopia_maint:Bounded"], "pass an object of it, such as Bounded(shortest="),
+        (["plan", "--policy=kopia_maint:Bounded"], "such as FirstWins() or Bounded(shortest="),
         (["plan", "--output=xml"], "--output"),
         (["plan", "--default-namespace=Team A"], "is not valid: 1 to 63 characters"),
         (["plan", "--operator-namespace="], "is not valid: 1 to 63 characters"),
