@@ -1,37 +1,48 @@
-"""What do decisions tell, and what is a policy shown? What they decide is in the vectors: tests/conformance."""
+"""What do decisions tell, and what is a policy shown? What they decide is in the vectors, and in tests/reference."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from itertools import product
 
 import pytest
+from attrs import evolve
 
 from kopia_maint import (
     Action,
+    Bounded,
+    Consensus,
     CronJobState,
+    FirstWins,
+    InvalidValue,
+    Policy,
     Repository,
     RepositoryMismatch,
+    Schedule,
     SourceRef,
     SourceRequest,
     Verdict,
     hand_over,
     reconcile,
+    reconcile_all,
     resolve,
     withdraw,
 )
+from kopia_maint._policy import POLICIES
 from kopia_maint._resolver import RULES
 
 from ..helpers import LATER, MUCH_LATER, NOW, REPOSITORY, ask, source
 
 A, B = ask("team-a/source-a", "0 3 * * *"), ask("team-b/source-b", "0 4 * * *")
+OTHER = Repository("another-secret")
+HOUR = timedelta(hours=1)
 
 
-def decided(*requests: SourceRequest) -> CronJobState:
+def decided(*requests: SourceRequest) -> CronJobState | None:
     """Return the state after these requests, one by one."""
     state = None
     for request in requests:
         state = resolve(state, request, now=NOW).desired
-    assert state is not None
     return state
 
 
@@ -45,49 +56,33 @@ def test_exactly_one_row_applies_to_each_request() -> None:
     assert outcomes == {Verdict.AGREED, Verdict.ESTABLISHED, Verdict.SUPERSEDED, Verdict.REJECTED}
 
 
-NAME = REPOSITORY.cron_job_name
 EXPLANATIONS = [
+    ((), A, "Established", "THREE, and this source asks for '0 3 * * *'."),
+    ((), ask("team-a/a"), "Established", "TWO, and this source asks for no particular schedule."),
+    ((A,), ask("team-b/b", "0 03 * * *"), "Agreed", "THREE, and this source asks for '0 03 * * *'."),
     (
-        *(None, ask("team-b/source-b", "0 4 * * *"), Verdict.ESTABLISHED),
-        f"team-b/source-b: Established: '0 4 * * *' is the schedule of {NAME}, and this source asks for '0 4 * * *'.",
+        *((ask("team-a/a", "0 4 * * *"), A), ask("team-a/a", "0 4 * * *"), "Superseded"),
+        "THREE, and this source asked for '0 4 * * *' before; the same wish counts again only after the source has"
+        " asked for something else, or was disabled and enabled again.",
     ),
-    (
-        *(None, ask("team-b/source-b"), Verdict.ESTABLISHED),
-        f"team-b/source-b: Established: '0 2 * * *' is the schedule of {NAME},"
-        " and this source asks for no particular schedule.",
-    ),
-    (
-        *(decided(A), ask("team-b/source-b", "0 03 * * *"), Verdict.AGREED),
-        f"team-b/source-b: Agreed: '0 3 * * *' is the schedule of {NAME}, and this source asks for '0 03 * * *'.",
-    ),
-    (
-        *(decided(A, ask("team-a/other", "0 6 * * *")), A, Verdict.SUPERSEDED),
-        f"team-a/source-a: Superseded: '0 6 * * *' is the schedule of {NAME}, and this source asked for '0 3 * * *'"
-        " before; the same wish counts again only after the source has asked for something else,"
-        " or was disabled and enabled again.",
-    ),
-    (
-        *(decided(A), B, Verdict.REJECTED),
-        "team-b/source-b: Rejected: '0 4 * * *' is not permitted by the policy first-wins;"
-        f" '0 3 * * *' is the schedule of {NAME} (owner team-a).",
-    ),
-    (
-        *(decided(A), ask("team-b/source-b", enabled=False), Verdict.DISABLED),
-        "team-b/source-b: Disabled: this source takes no part in maintenance.",
-    ),
+    ((A,), B, "Rejected", "'0 4 * * *' is not permitted by the policy first-wins; THREE (owner team-a)."),
+    ((A,), ask("team-b/b", enabled=False), "Disabled", "this source takes no part in maintenance."),
 ]
 
 
-@pytest.mark.parametrize(("current", "request_", "verdict", "explanation"), EXPLANATIONS)
+@pytest.mark.parametrize(("before", "request_", "reason", "told"), EXPLANATIONS)
 def test_every_verdict_explains_itself(
-    current: CronJobState | None, request_: SourceRequest, verdict: Verdict, explanation: str
+    before: tuple[SourceRequest, ...], request_: SourceRequest, reason: str, told: str
 ) -> None:
     """One sentence for a log, and the same for the tenant, to whom an established schedule is agreed."""
-    resolution = resolve(current, request_, now=NOW)
-    assert (resolution.verdict, resolution.explanation) == (verdict, explanation)
-    assert resolution.standing.verdict is (Verdict.AGREED if verdict is Verdict.ESTABLISHED else verdict)
-    assert resolution.standing.reason.lower() == resolution.standing.verdict
-    assert resolution.standing.conflict == resolution.conflict
+    for word, hour in (("TWO", 2), ("THREE", 3)):
+        told = told.replace(word, f"'0 {hour} * * *' is the schedule of {REPOSITORY.cron_job_name}")
+    resolution = resolve(decided(*before), request_, now=NOW)
+    assert (resolution.verdict, resolution.explanation) == (reason.lower(), f"{request_.source}: {reason}: {told}")
+    standing = resolution.standing
+    assert standing.reason == ("Agreed" if reason == "Established" else reason)
+    assert (standing.verdict, standing.message) == (standing.reason.lower(), f"{standing.reason}: {told}")
+    assert standing.conflict == resolution.conflict
 
 
 def test_a_decision_tells_what_becomes_of_the_state() -> None:
@@ -160,9 +155,31 @@ def test_a_policy_is_shown_every_claim_of_the_list_and_no_mark() -> None:
         assert (state.owner, state.policy, state.conflicts) == ("team-a", None, ())
 
 
+@pytest.mark.parametrize(
+    ("policy", "name"),
+    [
+        (FirstWins(), "first-wins"),
+        (Consensus(), "consensus"),
+        (Bounded(shortest=HOUR), "bounded-first-wins"),
+        (Bounded(Consensus(), longest=HOUR), "bounded-consensus"),
+    ],
+)
+def test_policies_have_the_names_that_records_say(policy: Policy, name: str) -> None:
+    """Those that need no parameter are known by their names."""
+    assert policy.name == name
+    assert POLICIES.keys() == {"first-wins", "consensus"}
+
+
+def test_bounds_can_be_asked_about_any_schedule() -> None:
+    """Also about one that no request may have."""
+    bounded = Bounded(shortest=HOUR)
+    allowed = [bounded.allows(Schedule.parse(text)) for text in ("0 * * * *", "* * * * *", "0 0 30 2 *")]
+    assert allowed == [True, False, False]
+
+
 def test_the_error_of_another_repository_names_the_source() -> None:
     """Whichever function is asked."""
-    other = ask("team-a/source-a", repository=Repository("another-secret"))
+    other = ask("team-a/source-a", repository=OTHER)
     for decide in (
         lambda: resolve(decided(A), other, now=NOW),
         lambda: reconcile(decided(A), [other], now=NOW),
@@ -171,3 +188,26 @@ def test_the_error_of_another_repository_names_the_source() -> None:
         with pytest.raises(RepositoryMismatch, match="another-secret") as caught:
             decide()
         assert caught.value.source == other.source
+
+
+def test_a_source_is_of_one_repository() -> None:
+    """Which of two would count? An unreadable one is of none."""
+    for requests, unreadable in (([A, evolve(A, repository=OTHER)], {}), ([A], {A.source: None})):
+        with pytest.raises(InvalidValue, match="team-a/source-a is listed twice") as caught:
+            reconcile_all([], requests, now=NOW, unreadable=unreadable, complete=True)
+        assert caught.value.source == A.source
+
+
+def test_an_unreadable_source_counts_for_every_cron_job_of_its_secret() -> None:
+    """And for one that does not say its Secret; not if its own Secret is no valid name, or unknown."""
+    said, nameless = decided(A), decided(ask("team-c/c", repository=OTHER))
+    assert said is not None
+    assert nameless is not None
+    states = [said, evolve(nameless, secret_name=None)]
+    stray = source("team-z/z")
+    for secret, kept in (
+        *(("shared-repo-secret", {*states}), ("third", {states[1]})),
+        *((None, set()), ("Not A Name", set()), ("", set())),
+    ):
+        answer = reconcile_all(states, [], now=LATER, unreadable={stray: secret}, complete=True)
+        assert {it.current for it in answer.values() if it.desired} == kept
