@@ -183,7 +183,8 @@ def test_a_state_tells_what_policies_and_people_need() -> None:
         source("team-b/z"): Claim(None, NOW),
     }
     state = CronJobState(REPOSITORY.hash, TWO, "team-a", claims)
-    assert (state.namespaces, state.preferences) == ({"team-a", "team-b"}, {TWO: 2})
+    assert state.namespaces == {"team-a", "team-b"}
+    assert state.preferences == {TWO: 2}
     assert [evolve(state, owner=owner).orphaned for owner in ("team-a", "team-c", None)] == [False, True, False]
     assert state.cron_job_name == REPOSITORY.cron_job_name
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from kopia_maint import (
-    Action,
     CronJobState,
+    Decision,
     InvalidManifest,
     InvalidValue,
     KopiaMaintError,
@@ -22,13 +23,12 @@ from kopia_maint import (
     manifest_from_state,
     plan_manifests,
     reconcile,
-    request_from_manifest,
     resolve,
     state_from_manifest,
     write_for,
 )
 
-from ..helpers import LATER, NOW, REPOSITORY, ask, replication_source, source
+from ..helpers import LATER, NOW, REPOSITORY, ask, replication_source, source, state_of
 
 NAMESPACE = "volsync-system"
 NAME = REPOSITORY.cron_job_name
@@ -43,9 +43,7 @@ def asks(who: str, schedule: str = "0 2 * * *", **kopia: Any) -> dict[str, Any]:
 
 def stored(*requests: Any, **metadata: Any) -> dict[str, Any]:
     """Return the CronJob of a repository whose sources asked, as the API server has it."""
-    desired = reconcile(None, requests, now=NOW).desired
-    assert desired is not None
-    manifest = manifest_from_state(desired, JOB)
+    manifest = manifest_from_state(state_of(*requests), JOB)
     manifest["metadata"].update({"uid": "c0ffee", "resourceVersion": "4711", **metadata})
     return manifest
 
@@ -56,19 +54,17 @@ def planned(cron_jobs: Any = (), sources: Any = (), *, complete: bool = True, **
     return plan_manifests(cron_jobs=cron_jobs, replication_sources=sources, complete=complete, **{**given, **arguments})
 
 
-def reasons(plan: Plan) -> dict[str, str]:
-    """Return in a word how each source stands."""
-    return {str(it): standing.reason for it, standing in plan.standings.items()}
-
-
 A, B = ask("team-a/source-a", "0 2 * * *"), ask("team-b/source-b", "0 4 * * *")
 
 
 def test_a_whole_cluster_is_planned_at_once() -> None:
     """One repository's CronJob is created, one's is patched, one's is deleted, and one's stays as it is."""
-    alone = ask("team-z/z", "0 2 * * *", repository=OTHER)
-    quiet = ask("team-q/q", "0 2 * * *", repository=Repository("quiet-secret"))
-    cron_jobs = [stored(A, B), stored(alone), stored(quiet)]
+    new, quiet = Repository("new-secret"), Repository("quiet-secret")
+    cron_jobs = [
+        stored(A, B),
+        stored(ask("team-z/z", "0 2 * * *", repository=OTHER)),
+        stored(ask("team-q/q", "0 2 * * *", repository=quiet)),
+    ]
     sources = [
         asks("team-a/source-a"),
         asks("team-b/source-b", "0 6 * * *"),
@@ -76,36 +72,27 @@ def test_a_whole_cluster_is_planned_at_once() -> None:
         asks("team-n/n", repository="new-secret"),
     ]
     plan = planned(cron_jobs, sources)
-    new = Repository("new-secret")
-    actions = {write.name: write.action for write in plan.writes}
+    writes = {write.name: write for write in plan.writes}
+    actions = {name: write.action for name, write in writes.items()}
     assert actions == {NAME: "update", OTHER.cron_job_name: "delete", new.cron_job_name: "create"}
-    assert [write.name for write in plan.writes] == sorted(actions)
-    assert list(plan.decisions) == sorted([*actions, quiet.repository.cron_job_name])
-    assert plan.decisions[quiet.repository.cron_job_name].action is Action.NONE
-    assert plan.decisions[NAME].repository == REPOSITORY
-    assert plan.decisions[OTHER.cron_job_name].repository is None
-    assert [conflict.source for conflict in plan.decisions[NAME].opened] == [source("team-b/source-b")]
-    by_action = {write.action.value: write for write in plan.writes}
-    assert by_action["delete"].body == {
+    assert list(writes) == sorted(writes)
+    assert list(plan.decisions) == sorted([*writes, quiet.cron_job_name])
+    assert (plan.decisions[NAME].repository, plan.decisions[OTHER.cron_job_name].repository) == (REPOSITORY, None)
+    assert writes[OTHER.cron_job_name].body == {
         "apiVersion": "v1",
         "kind": "DeleteOptions",
         "preconditions": {"uid": "c0ffee", "resourceVersion": "4711"},
         "propagationPolicy": "Background",
     }
-    assert by_action["update"].body["metadata"]["resourceVersion"] == "4711"
-    assert by_action["create"].body["spec"] == {**JOB["spec"], "schedule": "0 2 * * *"}
-    assert "status" not in by_action["create"].body
-    assert reasons(plan) == {
-        "team-a/source-a": "Agreed",
-        "team-b/source-b": "Rejected",
-        "team-n/n": "Agreed",
-        "team-q/q": "Agreed",
-    }
+    assert writes[NAME].body["metadata"]["resourceVersion"] == "4711"
+    assert writes[new.cron_job_name].body["spec"] == {**JOB["spec"], "schedule": "0 2 * * *"}
+    reasons = {it.namespace: standing.reason for it, standing in plan.standings.items()}
+    assert reasons == {"team-a": "Agreed", "team-b": "Rejected", "team-n": "Agreed", "team-q": "Agreed"}
     assert (plan.unreadable, plan.withheld, plan.errors) == ({}, {}, ())
 
 
 def test_the_template_is_called_for_what_is_created_and_only_then() -> None:
-    """With the repository and the state; what it raises is raised: it is the author's code."""
+    """With the repository and the state."""
     calls: list[tuple[Repository, CronJobState]] = []
 
     def template(repository: Repository, state: CronJobState) -> Mapping[str, Any]:
@@ -118,15 +105,24 @@ def test_the_template_is_called_for_what_is_created_and_only_then() -> None:
     plan = planned([], [asks("team-a/source-a")], template=template)
     assert calls == [(REPOSITORY, plan.decisions[NAME].desired)]
 
-    def broken(repository: Repository, state: CronJobState) -> Mapping[str, Any]:
-        raise KeyError(repository.secret_name)
 
-    with pytest.raises(KeyError):
-        planned([], [asks("team-a/source-a")], template=broken)
-    with pytest.raises(InvalidManifest, match="'Job' is not known"):
-        planned([], [asks("team-a/source-a")], template=lambda repository, state: {"kind": "Job"})
-    with pytest.raises(InvalidValue, match="what template returns must be a Mapping, not None"):
-        planned([], [asks("team-a/source-a")], template=lambda repository, state: None)
+def broken(*asked: Any) -> Any:
+    raise KeyError(asked)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "told"),
+    [
+        ({"template": broken}, KeyError, "shared-repo-secret"),
+        ({"template": lambda *_: {"kind": "Job"}}, InvalidManifest, "'Job' is not known"),
+        ({"template": lambda *_: None}, InvalidValue, "what template returns must be a Mapping, not None"),
+        ({"policy": SimpleNamespace(name="broken", permits=broken)}, KeyError, "source-a"),
+    ],
+)
+def test_what_the_authors_code_raises_is_raised(code: dict[str, Any], kind: type[Exception], told: str) -> None:
+    """Plans keep objects apart from each other, not the author's own code."""
+    with pytest.raises(kind, match=told):
+        planned([], [asks("team-a/source-a", "0 4 * * *")], **code)
 
 
 def test_an_unreadable_source_keeps_claim_and_cron_job() -> None:
@@ -192,30 +188,6 @@ def test_objects_that_are_too_deep_to_compare_differ() -> None:
     assert list(plan.withheld) == [NAME]
 
 
-def test_an_object_of_one_name_that_is_none_of_ours_may_be_there_twice() -> None:
-    """It is no source; where one of the two is a source, in whatever order, nobody can say which of them is right."""
-    restic = [{**replication_source("team-z/z"), "spec": {"restic": {"n": n}}} for n in range(2)]
-    assert (planned([], restic).standings, planned([], restic).errors) == ({}, ())
-    nothing = replication_source("team-z/z", customCA={"key": "/"}, maintenanceCronJob={"enabled": False})
-    assert request_from_manifest(nothing) is None
-    both = [nothing, asks("team-z/z", repository="other-secret")]
-    kept = planned([stored(A), stored(ask("x/y", repository=OTHER))], both).decisions.values()
-    assert all(decision.desired is not None for decision in kept)
-
-
-def test_what_a_policy_raises_is_raised() -> None:
-    """Plans keep objects apart from each other, not the author's own code."""
-
-    class Broken:
-        name = "broken"
-
-        def permits(self, state: CronJobState, challenger: Any, /) -> bool:
-            raise KeyError(challenger)
-
-    with pytest.raises(KeyError):
-        planned([], [asks("team-a/source-a", "0 4 * * *")], policy=Broken())
-
-
 def test_plans_and_writes_are_values_without_a_hash() -> None:
     """They hold plain JSON."""
     plan = planned([], [asks("team-a/source-a")])
@@ -229,47 +201,37 @@ def test_plans_and_writes_are_values_without_a_hash() -> None:
 
 
 def test_write_for_says_create_patch_delete_or_nothing() -> None:
-    """The same for one CronJob."""
-    created = write_for(resolve(None, A, now=NOW), None, JOB, operator_namespace=NAMESPACE)
-    assert created is not None
-    assert (created.action, created.name, created.namespace) == (Action.CREATE, NAME, NAMESPACE)
-    manifest = stored(A)
+    """The same for one CronJob; it says whether to write, not the decision's action."""
+    manifest, drifted = stored(A), stored(A)
+    drifted["metadata"]["labels"]["volsync.backube/source-namespace"] = "team-b"
     state = state_from_manifest(manifest)
-    assert state is not None
-    assert write_for(resolve(state, A, now=LATER), manifest, JOB, operator_namespace=NAMESPACE) is None
-    patched = write_for(resolve(state, B, now=LATER), manifest, JOB, operator_namespace=NAMESPACE)
-    assert patched is not None
-    assert (patched.action, patched.body["metadata"]["resourceVersion"]) == (Action.UPDATE, "4711")
-    deleted = write_for(reconcile(state, [], now=LATER), manifest, JOB, operator_namespace=NAMESPACE)
-    assert deleted is not None
-    assert deleted.action is Action.DELETE
-    nothing = reconcile(None, [], now=LATER)
-    assert write_for(nothing, None, JOB, operator_namespace=NAMESPACE) is None
-
-
-def test_a_write_that_only_repairs_is_an_update() -> None:
-    """The write says whether to write, not the decision's action."""
-    manifest = stored(A)
-    manifest["metadata"]["labels"]["volsync.backube/source-namespace"] = "team-b"
-    decision = resolve(state_from_manifest(manifest), A, now=LATER)
-    write = write_for(decision, manifest, JOB, operator_namespace=NAMESPACE)
-    assert (decision.action, write is not None and write.action) == (Action.NONE, Action.UPDATE)
+    cases: list[tuple[Decision, Any, str | None]] = [
+        (resolve(None, A, now=NOW), None, "create"),
+        (resolve(state, A, now=LATER), manifest, None),
+        (resolve(state, A, now=LATER), drifted, "update"),
+        (resolve(state, B, now=LATER), manifest, "update"),
+        (reconcile(state, [], now=LATER), manifest, "delete"),
+        (reconcile(None, [], now=LATER), None, None),
+    ]
+    for decision, cron_job, action in cases:
+        write = write_for(decision, cron_job, JOB, operator_namespace=NAMESPACE)
+        assert (write and write.action) == action
+        assert write is None or (write.name, write.namespace) == (NAME, NAMESPACE)
 
 
 def test_a_stale_decision_is_not_written_with_a_fresh_resource_version() -> None:
     """The CronJob must hold what was decided about: in place, of that repository, and in the operator's namespace."""
-    decision = resolve(state_from_manifest(stored(A)), B, now=LATER)
+    decision, created = resolve(state_from_manifest(stored(A)), B, now=LATER), resolve(None, A, now=NOW)
     foreign = stored(ask("x/y", repository=OTHER))
-    cases: list[tuple[Any, type[KopiaMaintError], str]] = [
-        (stored(A, B), InvalidValue, "does not hold decision.current"),
-        (None, InvalidValue, "does not hold decision.current"),
-        (stored(A, namespace="team-a"), InvalidValue, "in namespace 'team-a', not in volsync-system"),
-        (foreign, RepositoryMismatch, "is not the CronJob that was decided about"),
-        ({"kind": "Pod", "metadata": {"name": NAME}}, RepositoryMismatch, "is not the CronJob"),
-        ({**stored(A), "spec": {}}, InvalidManifest, "is missing"),
+    cases: list[tuple[Decision, Any, type[KopiaMaintError], str]] = [
+        (decision, stored(A, B), InvalidValue, "does not hold decision.current"),
+        (decision, None, InvalidValue, "does not hold decision.current"),
+        (created, stored(A), InvalidValue, "does not hold decision.current"),
+        (decision, stored(A, namespace="team-a"), InvalidValue, "in namespace 'team-a', not in volsync-system"),
+        (decision, foreign, RepositoryMismatch, "is not the CronJob that was decided about"),
+        (decision, {"kind": "Pod", "metadata": {"name": NAME}}, RepositoryMismatch, "is not the CronJob"),
+        (decision, {**stored(A), "spec": {}}, InvalidManifest, "is missing"),
     ]
-    for cron_job, kind, told in cases:
+    for decided, cron_job, kind, told in cases:
         with pytest.raises(kind, match=told):
-            write_for(decision, cron_job, JOB, operator_namespace=NAMESPACE)
-    with pytest.raises(InvalidValue, match=r"does not hold decision\.current"):
-        write_for(resolve(None, A, now=NOW), stored(A), JOB, operator_namespace=NAMESPACE)
+            write_for(decided, cron_job, JOB, operator_namespace=NAMESPACE)
