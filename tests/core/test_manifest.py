@@ -12,6 +12,8 @@ from typing import Any
 import json_merge_patch  # type: ignore[import-untyped]
 import pytest
 from attrs import evolve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from kopia_maint import (
     CLAIMS_ANNOTATION,
@@ -35,6 +37,7 @@ from kopia_maint import (
     state_from_manifest,
 )
 from kopia_maint._objects import is_deep
+from kopia_maint.testing import strategies
 
 from ..helpers import LATER, NOW, REPOSITORY, ask, replication_source, source, state_of
 
@@ -72,13 +75,14 @@ def fork_cron_job(**annotations: Any) -> dict[str, Any]:
                 "volsync.backube/created-by": "app-backup",
             },
             "annotations": {SECRET: "shared-repo-secret", OWNER: "team-a", **annotations},
+            "finalizers": ["example.com/keep"],
         },
         "spec": {
             "schedule": "0 2 * * *",
-            "concurrencyPolicy": "Forbid",
-            "jobTemplate": {"spec": {"backoffLimit": 3}},
+            "timeZone": "Europe/Berlin",
+            "jobTemplate": {"spec": {"template": {"spec": {"containers": [{"name": "kopia", "args": ["", None, 0]}]}}}},
         },
-        "status": {"lastScheduleTime": "2024-01-14T02:00:00Z"},
+        "status": {"lastScheduleTime": "2024-01-14T02:00:00Z", "active": []},
     }
 
 
@@ -325,23 +329,48 @@ def test_a_schedule_with_what_looks_like_a_variable_survives() -> None:
     assert state_from_manifest(manifest_from_state(state, {})) == state
 
 
-def test_a_patch_is_minimal_and_foreign_parts_survive() -> None:
-    """Only what differs, with the resourceVersion; an independent RFC 7386 implementation is the referee."""
-    manifest = fork_cron_job()
-    patch = patch_from_state(DISPUTED, manifest)
-    assert patch is not None
-    assert patch == {
+def foreign_parts(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return everything that is not ours."""
+    rest = changed(manifest, "spec.schedule", None)
+    for key in ("labels", "annotations"):
+        rest["metadata"][key] = {
+            name: value
+            for name, value in rest["metadata"][key].items()
+            if "volsync.backube/" not in name or name == "volsync.backube/created-by"
+        }
+    return rest
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(strategies.states(), strategies.states(), st.booleans())
+def test_a_patch_leads_from_any_state_to_any_other(before: CronJobState, after: CronJobState, versioned: bool) -> None:
+    """Nothing foreign changes, and what is the same needs no patch; an RFC 7386 implementation is the referee."""
+    after = evolve(after, repository_hash=before.repository_hash)
+    template = changed(fork_cron_job(note='with "quotes",\nlines and ü'), "metadata.name", before.cron_job_name)
+    if not versioned:  # as in files, where there is nothing to lock
+        del template["metadata"]["resourceVersion"]
+    manifest = manifest_from_state(before, template)
+    assert state_from_manifest(manifest) == before
+    assert patch_from_state(before, manifest) is None
+    patch = patch_from_state(after, manifest) or {}
+    assert (patch == {}) == (after == before)
+    assert ("resourceVersion" in patch.get("metadata", {})) == (versioned and after != before)
+    patched = json_merge_patch.merge(copy.deepcopy(manifest), json.loads(json.dumps(patch)))
+    assert state_from_manifest(patched) == after
+    assert foreign_parts(patched) == foreign_parts(manifest)
+    assert patch_from_state(after, patched) is None
+
+
+def test_a_patch_is_minimal() -> None:
+    """Only what differs, with the resourceVersion."""
+    annotations = WRITTEN["metadata"]["annotations"]
+    assert patch_from_state(DISPUTED, fork_cron_job()) == {
         "metadata": {
             "labels": {f"source-namespace.volsync.backube/team-{team}": "" for team in "ab"},
-            "annotations": {
-                key: WRITTEN["metadata"]["annotations"][key] for key in (CLAIMS_ANNOTATION, CONFLICT_ANNOTATION)
-            },
+            "annotations": {key: annotations[key] for key in (CLAIMS_ANNOTATION, CONFLICT_ANNOTATION)},
             "resourceVersion": "4711",
         }
     }
-    patched = json_merge_patch.merge(copy.deepcopy(manifest), patch)
-    assert (patched["spec"], patched["status"]) == (manifest["spec"], manifest["status"])
-    assert patch_from_state(DISPUTED, patched) is None
 
 
 def test_what_must_go_is_null() -> None:
