@@ -58,7 +58,7 @@ cluster: $(VENV)/.dev $(ASSETS)/kube-apiserver ## Pass the tests on a real API s
 	$(BIN)/python -m pytest tests/cluster
 
 proof: $(VENV)/.proof ## Prove the laws of one decision, for any number of tenants and any policy
-	$(BIN)/python -m tests.proof
+	$(BIN)/python -m tests.reference.proof
 
 # --- what takes longer -----------------------------------------------------------------------------------------------
 

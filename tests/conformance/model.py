@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from .. import reference
-from ..reference import Policy, Refused, bounded, consensus, first_wins, runs
-from ..reference_cluster import plan, read, read_source, written
+from ..reference import decisions as reference
+from ..reference.cluster import plan, read, read_source, written
+from ..reference.decisions import Policy, Refused, bounded, consensus, first_wins, runs
 
 Json = dict[str, Any]
 

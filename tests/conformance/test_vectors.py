@@ -14,7 +14,7 @@ from kopia_maint.conformance import _answer, answer, load
 from kopia_maint.conformance._answer import OPS
 from kopia_maint.conformance._runner import outcome
 
-from ..mistakes import IMPLEMENTATIONS
+from ..kit.mistakes import IMPLEMENTATIONS
 from . import generate
 
 Json = dict[str, Any]

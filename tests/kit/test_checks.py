@@ -17,7 +17,7 @@ from kopia_maint.testing import LAWS, Submitted, _laws, check_policy, check_reso
 from kopia_maint.testing._history import Subject
 
 from ..helpers import NOW, ask
-from ..mistakes import IMPLEMENTATIONS, POLICIES, Implementation, made
+from .mistakes import IMPLEMENTATIONS, POLICIES, Implementation, made
 
 SHIPPED: tuple[Policy, ...] = (
     FirstWins(),

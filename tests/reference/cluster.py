@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from .reference import (
+from .decisions import (
     DEFAULT,
     Policy,
     Refused,

@@ -1,5 +1,5 @@
 """
-Do the laws hold for any number of tenants and under any policy? A proof: ``python -m tests.proof``.
+Do the laws hold for any number of tenants and under any policy? A proof: ``python -m tests.reference.proof``.
 
 It proves what laws 2 to 8 say of one ``resolve``, ``withdraw`` or ``hand_over`` of any state; so they hold after any
 history. The rows are the library's own; the steps around them are modelled here. Then each cell of the table is changed

@@ -6,8 +6,8 @@ from datetime import datetime, timezone
 
 from kopia_maint import Bounded, CronJobState, FirstWins, Policy, SourceRef, SourceRequest
 
-from . import reference
-from .reference import Request, Source, State
+from . import decisions
+from .decisions import Request, Source, State
 
 
 def time(moment: datetime) -> str:
@@ -47,8 +47,8 @@ def request(value: SourceRequest) -> Request:
     }
 
 
-def policy(value: Policy) -> reference.Policy:
+def policy(value: Policy) -> decisions.Policy:
     """Return the model's own policy of that kind."""
     if isinstance(value, Bounded):
-        return reference.bounded(policy(value.policy), value.shortest, value.longest)
-    return value.name, reference.first_wins if isinstance(value, FirstWins) else reference.consensus
+        return decisions.bounded(policy(value.policy), value.shortest, value.longest)
+    return value.name, decisions.first_wins if isinstance(value, FirstWins) else decisions.consensus

@@ -1,0 +1,142 @@
+"""Do two implementations that share no line agree? The library and the reference model, over random histories."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from attrs import evolve
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from kopia_maint import (
+    CronJobState,
+    Decision,
+    Policy,
+    Repository,
+    SourceRef,
+    SourceRequest,
+    hand_over,
+    manifest_from_state,
+    reconcile,
+    reconcile_all,
+    resolve,
+    state_from_manifest,
+    withdraw,
+)
+from kopia_maint.testing import Edited, HandedOver, Reconciled, Submitted, strategies
+from kopia_maint.testing._history import Step, moment
+
+from ..helpers import REPOSITORY
+from . import cluster, decisions, plain
+from .decisions import conflicts, same
+
+CAST = tuple(SourceRef(f"team-{a}", f"source-{b}") for a in "ab" for b in "xyz")
+OTHERS = (REPOSITORY, Repository("other-secret"), Repository("third-secret"))
+
+
+def agree(decision: Decision, after: decisions.State | None) -> None:
+    """See that the desired states are one, and that what is told and written of them is."""
+    current, desired = decision.current, decision.desired
+    before = {} if current is None else conflicts(plain.state(current))
+    recorded = conflicts(after)
+    assert {plain.source(it.source): (it.schedule.text, plain.time(it.since), it.policy) for it in decision.opened} == {
+        source: record for source, record in recorded.items() if before.get(source) != record
+    }
+    assert {plain.source(it.source) for it in decision.closed} == {
+        source for source, record in before.items() if recorded.get(source) != record
+    }
+    if desired is None or after is None:
+        assert (desired, after) == (None, None)
+        return
+    assert same(desired.schedule.text, after["schedule"])
+    assert plain.state(desired) == {**after, "schedule": desired.schedule.text}
+    assert (desired is current) == (desired == current)
+    manifest = manifest_from_state(desired, {}, operator_namespace="volsync-system")
+    written = cluster.write(after, None, desired.cron_job_name, "volsync-system")
+    assert written is not None
+    assert manifest["metadata"] == written["metadata"]
+    assert same(manifest["spec"]["schedule"], written["spec"]["schedule"])
+    assert state_from_manifest(manifest) == desired
+    assert cluster.read(written) == after
+
+
+def take(current: CronJobState | None, step: Step, now: datetime, policy: Policy) -> CronJobState | None:
+    """Take one step through both, and return the state that they agree on."""
+    before, at, rules = plain.stored(current), plain.time(now), plain.policy(policy)
+    decision: Decision
+    if isinstance(step, Submitted):
+        decision = answer = resolve(current, step.request, now=now, policy=policy)
+        verdict, after = decisions.resolve(before, plain.request(step.request), at, rules)
+        assert answer.verdict == verdict
+        assert (answer.conflict is not None) == (verdict == "rejected")
+    elif isinstance(step, Reconciled):
+        decision = answers = reconcile(current, step.requests, now=now, policy=policy, unreadable=step.unreadable)
+        unreadable = [*map(plain.source, step.unreadable)]
+        requests = map(plain.request, step.requests)
+        verdicts, after = decisions.reconcile(before, requests, at, rules, unreadable=unreadable)
+        assert {plain.source(it): verdict.value for it, verdict in answers.verdicts.items()} == verdicts
+        assert {plain.source(it) for it in answers.conflicts} == {it for it in verdicts if it in conflicts(after)}
+    elif current is None or before is None:
+        return None
+    elif isinstance(step, Edited):
+        return evolve(current, owner=step.owner or current.owner, schedule=step.schedule or current.schedule)
+    elif isinstance(step, HandedOver):
+        decision = hand_over(current, step.namespace, policy=policy)
+        after = decisions.hand_over(before, step.namespace, rules)
+    else:
+        decision = withdraw(current, step.source, policy=policy)
+        after = decisions.withdraw(before, plain.source(step.source), rules)
+    agree(decision, after)
+    return decision.desired
+
+
+@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    st.none() | strategies.states().map(lambda state: evolve(state, repository_hash=REPOSITORY.hash)),
+    strategies.histories(min_steps=4, max_steps=20),
+    st.lists(strategies.policies(), min_size=1, max_size=3),
+)
+def test_histories_agree(current: CronJobState | None, history: tuple[Step, ...], policies: list[Policy]) -> None:
+    """One CronJob, decided by everything that decides, edited by hand, under policies that change."""
+    for number, step in enumerate(history):
+        current = take(current, step, moment(number), policies[number * len(policies) // len(history)])
+
+
+def requests(*repositories: Repository) -> st.SearchStrategy[list[SourceRequest]]:
+    fields: dict[str, Any] = {"source": st.sampled_from(CAST), "repository": st.sampled_from(repositories)}
+    return st.lists(strategies.requests(**fields), max_size=6, unique_by=lambda it: it.source)
+
+
+SECRETS = st.sampled_from([None, "shared-repo-secret", "other-secret"])
+ROUNDS = st.tuples(
+    requests(*OTHERS),
+    st.dictionaries(st.sampled_from(CAST), SECRETS, max_size=2),
+    st.booleans(),
+    st.sets(st.sampled_from(OTHERS)),
+)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(ROUNDS, min_size=1, max_size=5), strategies.policies())
+def test_whole_clusters_agree(rounds: list[Any], policy: Policy) -> None:
+    """Sources that move, that cannot be read, that nobody has heard of; CronJobs that do not say their Secret."""
+    states: list[CronJobState] = []
+    for number, (asked, named, complete, silent) in enumerate(rounds):
+        now, listed = moment(number), [it for it in asked if it.source not in named]
+        decided = reconcile_all(states, listed, now=now, policy=policy, unreadable=named, complete=complete)
+        answers = decisions.reconcile_all(
+            map(plain.state, states),
+            map(plain.request, listed),
+            plain.time(now),
+            plain.policy(policy),
+            unreadable={plain.source(it): () if name is None else (name,) for it, name in named.items()},
+            complete=complete,
+        )
+        assert list(decided) == list(answers)
+        for name, (verdicts, after) in answers.items():
+            assert {plain.source(it): verdict.value for it, verdict in decided[name].verdicts.items()} == verdicts
+            agree(decided[name], after)
+        hashes = {repository.hash for repository in silent}
+        left = (decision.desired for decision in decided.values() if decision.desired is not None)
+        states = [evolve(it, secret_name=None) if it.repository_hash in hashes else it for it in left]
