@@ -49,32 +49,23 @@ def forbidden(event, arguments):
 
 sys.addaudithook(forbidden)
 
-manifest = None
+cron_jobs = []
 for step in range(300):
-    namespace, name = "team-" + "abc"[step % 3], "source-" + "xy"[step % 2]
     source = {
         "apiVersion": "volsync.backube/v1alpha1",
         "kind": "ReplicationSource",
-        "metadata": {"namespace": namespace, "name": name, "creationTimestamp": "2024-01-15T10:30:00Z"},
-        "spec": {"kopia": {"repository": "repo", "maintenanceCronJob": {"schedule": f"{step % 7} 2 * * 1-5"}}},
+        "metadata": {"namespace": "team-" + "abc"[step % 3], "name": "a", "creationTimestamp": "2024-01-15T10:30:00Z"},
+        "spec": {"kopia": {"repository": "repo", "maintenanceCronJob": {"schedule": f"{step % 7} 2 * * {step % 9}"}}},
     }
-    request = request_from_manifest(source)
-    current = None if manifest is None else state_from_manifest(manifest)
-    policy = (FirstWins(), Consensus())[step % 5 == 0]
-    resolution = resolve(current, request, now=now + timedelta(minutes=step), policy=policy)
-    manifest = manifest_from_state(hand_over(resolution.desired, namespace).desired, manifest or {})
+    policy = Bounded((FirstWins(), Consensus())[step % 5 == 0], shortest=timedelta(hours=1))
     plan = plan_manifests(
-        cron_jobs=[manifest], replication_sources=[source], template=lambda *_: {}, operator_namespace="volsync-system",
-        complete=False, now=now, policy=Bounded(policy, shortest=timedelta(hours=1)),
+        cron_jobs=cron_jobs, replication_sources=[source], template=lambda *_: {}, operator_namespace="volsync-system",
+        complete=False, now=now + timedelta(minutes=step), policy=policy,
     )
     print(plan)
-    print(resolution.explanation)
-    print(resolution.desired.schedule.next_runs(now, 2, tz=zone))
-try:
-    Schedule.parse("0 2 * * 7")
-except InvalidSchedule as error:
-    print(error)
-print(manifest)
+    for decision in plan.decisions.values():
+        print(hand_over(decision.desired, "team-b"), decision.desired.schedule.next_runs(now, 2, tz=zone))
+        cron_jobs = [manifest_from_state(decision.desired, {})]
 """
 
 
@@ -99,7 +90,7 @@ def usual() -> str:
 
 def test_a_long_history_touches_nothing_outside(usual: str) -> None:
     """An audit hook sees no file, no socket, no process and no import."""
-    assert usual.count("\n") == 902
+    assert usual.count("\n") == 600
 
 
 @pytest.mark.parametrize(
