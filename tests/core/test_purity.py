@@ -5,23 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from types import MappingProxyType
-from typing import Any
 
 import pytest
-from attrs import evolve
-from hypothesis import given, settings
-
-from kopia_maint import (
-    CronJobState,
-    manifest_from_state,
-    patch_from_state,
-    request_from_manifest,
-    state_from_manifest,
-)
-from kopia_maint.testing import strategies
-
-from ..helpers import replication_source
 
 HISTORY = """
 import locale
@@ -107,24 +92,3 @@ def test_a_long_history_touches_nothing_outside(usual: str) -> None:
 def test_results_do_not_depend_on_the_surroundings(usual: str, environment: dict[str, str]) -> None:
     """The same history prints the same, to the byte."""
     assert run(**environment) == usual
-
-
-def frozen(value: Any) -> Any:
-    """Return a manifest that cannot be changed, at any depth."""
-    if isinstance(value, dict):
-        return MappingProxyType({key: frozen(member) for key, member in value.items()})
-    return tuple(map(frozen, value)) if isinstance(value, list) else value
-
-
-@settings(deadline=None, max_examples=50)
-@given(state=strategies.states(), other=strategies.states())
-def test_manifests_may_be_frozen_to_the_bottom(state: CronJobState, other: CronJobState) -> None:
-    """They are read, and started from, without a write, and what comes out is the same as for plain ones."""
-    source = replication_source(maintenanceCronJob={"schedule": "0 4 * * *"}, customCA={"key": "ca.crt"})
-    assert request_from_manifest(frozen(source)) == request_from_manifest(source)
-    template = {"metadata": {"labels": {"a": "b"}}, "spec": {"jobTemplate": {"spec": {"containers": [{"name": "x"}]}}}}
-    manifest = manifest_from_state(state, frozen(template))
-    assert manifest == manifest_from_state(state, template)
-    assert state_from_manifest(frozen(manifest)) == state
-    changed = evolve(other, repository_hash=state.repository_hash)
-    assert patch_from_state(changed, frozen(manifest)) == patch_from_state(changed, manifest)
