@@ -5,7 +5,8 @@ from __future__ import annotations
 import copy
 import itertools
 from collections.abc import Callable, Generator, Iterator, Mapping
-from typing import Any
+from contextlib import suppress
+from typing import Any, Union
 
 from attrs import define, field
 
@@ -30,6 +31,7 @@ from ..helpers import NOW, replication_source
 Manifest = dict[str, Any]
 Worker = Generator[None, None, None]
 Choose = Callable[[int], int]
+Step = Union[SourceRequest, SourceRef]
 
 NAMESPACE = "volsync-system"
 
@@ -134,30 +136,24 @@ def plans(cluster: Cluster, lag: int = 0) -> Worker:
             return
 
 
-def decides(cluster: Cluster, decide: Callable[[CronJobState | None], Decision | None], lag: int = 0) -> Worker:
-    """Do the same for the one decision that this worker is there for."""
+def decided(current: CronJobState | None, step: Step) -> Decision | None:
+    """Decide about a request, or withdraw the claim of a source that is gone."""
+    if isinstance(step, SourceRequest):
+        return resolve(current, step, now=NOW)
+    return None if current is None else withdraw(current, step)
+
+
+def decides(cluster: Cluster, step: Step) -> Worker:
+    """Do the same for the one source that this worker was told of."""
     while True:
-        seen = cluster.read(lag)
+        seen = cluster.read()
         yield
-        decision = decide(None if seen is None else state_from_manifest(seen))
+        decision = decided(None if seen is None else state_from_manifest(seen), step)
         write = decision and write_for(decision, seen, {}, operator_namespace=NAMESPACE)
-        try:
+        with suppress(Conflict409, Lost):
             if write:
                 cluster.write(write)
-        except (Conflict409, Lost):
-            lag = 0
-        else:
             return
-
-
-def submits(cluster: Cluster, request: SourceRequest, lag: int = 0) -> Worker:
-    """Decide about the one source that this worker was told of."""
-    return decides(cluster, lambda current: resolve(current, request, now=NOW), lag)
-
-
-def withdraws(cluster: Cluster, source: SourceRef) -> Worker:
-    """Withdraw the claim of a source that this worker was told is gone."""
-    return decides(cluster, lambda current: None if current is None else withdraw(current, source))
 
 
 def edits(cluster: Cluster, changes: list[dict[str, SourceRequest | None]]) -> Worker:

@@ -7,26 +7,26 @@ import random
 
 import pytest
 
-from kopia_maint import CronJobState, SourceRequest, reconcile, resolve, withdraw
+from kopia_maint import CronJobState, SourceRequest, reconcile, resolve
 
 from ..helpers import NOW, ask
-from .simulation import Choose, Cluster, edits, every_order, plans, run, submits, withdraws
+from .simulation import Choose, Cluster, Step, decided, decides, edits, every_order, plans, run
 
 A2, A3, A4 = (ask("team-a/a", f"0 {hour} * * *") for hour in (2, 3, 4))
 B4, B_ANY, B_OFF = ask("team-b/b", "0 4 * * *"), ask("team-b/b"), ask("team-b/b", enabled=False)
 C6 = ask("team-c/c", "0 6 * * *")
 
 
-def is_quiet(cluster: Cluster, *requests: SourceRequest) -> bool:
+def is_quiet(cluster: Cluster, *steps: Step) -> bool:
     """Return whether nobody has anything to write any more."""
     writes = cluster.writes
-    run([submits(cluster, request) for request in requests] or [plans(cluster)])
+    run([decides(cluster, step) for step in steps] or [plans(cluster)])
     return cluster.writes == writes
 
 
 @pytest.mark.parametrize("losing", [0, 1, 2])
 @pytest.mark.parametrize(
-    ("start", "requests"),
+    ("start", "steps"),
     [
         ((), (A2, B4)),
         ((), (A2, B4, C6)),
@@ -34,92 +34,59 @@ def is_quiet(cluster: Cluster, *requests: SourceRequest) -> bool:
         ((A2, B4), (A4, B_OFF)),
         ((A2, B4), (B_ANY, C6)),
         ((A2, B4), (A2, B4)),
+        ((A2, B4), (A2.source, C6)),
     ],
 )
-def test_submissions_that_race(
-    start: tuple[SourceRequest, ...], requests: tuple[SourceRequest, ...], losing: int
-) -> None:
+def test_submissions_that_race(start: tuple[Step, ...], steps: tuple[Step, ...], losing: int) -> None:
     """In every interleaving, with responses lost: a state of some one-at-a-time order, and then no write any more."""
 
-    def after(state: CronJobState | None, order: tuple[SourceRequest, ...]) -> CronJobState | None:
-        for request in order:
-            state = resolve(state, request, now=NOW).desired
+    def after(state: CronJobState | None, order: tuple[Step, ...]) -> CronJobState | None:
+        for step in order:
+            decision = decided(state, step)
+            assert decision is not None
+            state = decision.desired
         return state
 
-    possible = [after(after(None, start), order) for order in itertools.permutations(requests)]
+    possible = [after(after(None, start), order) for order in itertools.permutations(steps)]
 
     def play(choose: Choose) -> None:
         cluster = Cluster()
-        for request in start:
-            run([submits(cluster, request)])
+        run([decides(cluster, C6.source)])  # there is nothing yet
+        for step in start:
+            run([decides(cluster, step)])
         cluster.losing = losing
-        run([submits(cluster, request) for request in requests], choose)
+        run([decides(cluster, step) for step in steps], choose)
         assert cluster.state in possible
-        assert is_quiet(cluster, *requests)
+        assert is_quiet(cluster, *steps)
 
     assert every_order(play) >= 2
 
 
-def test_a_withdrawal_that_races_with_a_submission() -> None:
-    """The one claim goes, the other comes, and the schedule persists."""
-    before = resolve(resolve(None, A2, now=NOW).desired, B4, now=NOW).desired
-    assert before is not None
-    expected = resolve(withdraw(before, A2.source).desired, C6, now=NOW).desired
-
-    def play(choose: Choose) -> None:
-        cluster = Cluster()
-        run([withdraws(cluster, A2.source)])  # there is nothing yet
-        for request in (A2, B4):
-            run([submits(cluster, request)])
-        run([withdraws(cluster, A2.source), submits(cluster, C6)], choose)
-        assert cluster.state == expected
-
-    assert every_order(play) >= 2
-
-
-def test_plans_that_race_with_edits() -> None:
+@pytest.mark.parametrize(
+    ("planned", "edited", "left"),
+    [
+        (False, [{"b": B4}, {"a": A3}], [A3, B4]),
+        (True, [{"a": None, "b": B4}], [B4]),
+        (True, [{"a": None}], []),
+    ],
+)
+def test_plans_that_race_with_edits(
+    planned: bool, edited: list[dict[str, SourceRequest | None]], left: list[SourceRequest]
+) -> None:
     """Two workers and somebody who edits: in the end the CronJob says what the sources say, and nobody writes."""
     firsts = (None, resolve(None, A2, now=NOW).desired)
-    possible = [reconcile(first, [A3, B4], now=NOW).desired for first in firsts]
+    possible = [reconcile(first, left, now=NOW).desired for first in firsts]
 
     def play(choose: Choose) -> None:
         cluster = Cluster(sources={"a": A2})
-        run([plans(cluster), plans(cluster), edits(cluster, [{"b": B4}, {"a": A3}])], choose)
+        if planned:
+            run([plans(cluster)])
+        run([plans(cluster), plans(cluster), edits(cluster, edited)], choose)
         run([plans(cluster)])
-        assert cluster.asked == {A3.source: A3.schedule, B4.source: B4.schedule}
         assert cluster.state in possible
         assert is_quiet(cluster)
 
-    assert every_order(play) > 1000
-
-
-def test_the_last_source_goes_while_another_comes() -> None:
-    """No CronJob is deleted that somebody uses, none stays that nobody uses."""
-
-    def play(choose: Choose) -> None:
-        cluster = Cluster(sources={"a": A2})
-        run([plans(cluster)])
-        run([plans(cluster), plans(cluster), edits(cluster, [{"a": None, "b": B4}])], choose)
-        run([plans(cluster)])
-        assert cluster.asked == {B4.source: B4.schedule}
-        cluster.sources = {}
-        run([plans(cluster)])
-        assert cluster.cron_job is None
-
     assert every_order(play) > 100
-
-
-@pytest.mark.parametrize("lag", [1, 2, 3])
-def test_an_answer_from_a_stale_cache_is_put_right(lag: int) -> None:
-    """Whether its write was refused or it saw nothing to write: the next submission settles it."""
-    cluster = Cluster()
-    for sources in ({"a": A2, "b": B4}, {"a": A3, "b": B4}):
-        cluster.sources = sources
-        run([plans(cluster)])
-    cluster.sources = {"a": A3, "b": B_ANY}
-    run([plans(cluster, lag)])
-    run([submits(cluster, request) for request in cluster.sources.values()])
-    assert cluster.asked == {A3.source: A3.schedule, B4.source: None}
 
 
 @pytest.mark.parametrize("seed", range(40))
