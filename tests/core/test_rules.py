@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from itertools import product
+from types import SimpleNamespace
 
 import pytest
 from attrs import evolve
@@ -15,7 +16,6 @@ from kopia_maint import (
     CronJobState,
     FirstWins,
     InvalidValue,
-    Policy,
     Repository,
     RepositoryMismatch,
     Schedule,
@@ -127,46 +127,30 @@ def test_a_conflict_is_opened_once_and_closed_once() -> None:
     assert (unread.conflicts, unread.opened, unread.closed) == ({B.source: conflict}, (), ())
 
 
-class Shown:
-    """A policy that permits nobody, and notes what it is shown."""
-
-    name = "shown"
-
-    def __init__(self) -> None:
-        self.states: list[CronJobState] = []
-
-    def permits(self, state: CronJobState, challenger: SourceRef) -> bool:
-        """Note the state."""
-        assert challenger in state.claims
-        self.states.append(state)
-        return False
-
-
 def test_a_policy_is_shown_every_claim_of_the_list_and_no_mark() -> None:
     """An owner, the claims as they will be stored, and what follows from them: counted anew, not remembered."""
+    shown: list[CronJobState] = []
+
+    def permits(state: CronJobState, challenger: SourceRef) -> bool:
+        assert challenger in state.claims
+        shown.append(state)
+        return False
+
     before = decided(A, B, ask("team-c/source-c", "0 6 * * *"), ask("team-d/source-d"))
     wanted = {"a": "0 4 * * *", "b": "0 4 * * *", "c": None, "d": "@hourly", "e": "0 6 * * *"}
-    policy = Shown()
-    reconcile(before, [ask(f"team-{it}/source-{it}", text) for it, text in wanted.items()], now=LATER, policy=policy)
-    assert len(policy.states) == 7  # three are news; four ask for another schedule, and may be marked
-    for state in policy.states:
+    requests = [ask(f"team-{it}/source-{it}", text) for it, text in wanted.items()]
+    reconcile(before, requests, now=LATER, policy=SimpleNamespace(name="shown", permits=permits))
+    assert len(shown) == 7  # three are news; four ask for another schedule, and may be marked
+    for state in shown:
         preferences = {str(schedule): count for schedule, count in state.preferences.items()}
         assert preferences == {"0 4 * * *": 2, "@hourly": 1, "0 6 * * *": 1}
         assert (state.owner, state.policy, state.conflicts) == ("team-a", None, ())
 
 
-@pytest.mark.parametrize(
-    ("policy", "name"),
-    [
-        (FirstWins(), "first-wins"),
-        (Consensus(), "consensus"),
-        (Bounded(shortest=HOUR), "bounded-first-wins"),
-        (Bounded(Consensus(), longest=HOUR), "bounded-consensus"),
-    ],
-)
-def test_policies_have_the_names_that_records_say(policy: Policy, name: str) -> None:
+def test_policies_have_the_names_that_records_say() -> None:
     """Those that need no parameter are known by their names."""
-    assert policy.name == name
+    policies = FirstWins(), Consensus(), Bounded(shortest=HOUR), Bounded(Consensus(), longest=HOUR)
+    assert [it.name for it in policies] == ["first-wins", "consensus", "bounded-first-wins", "bounded-consensus"]
     assert POLICIES.keys() == {"first-wins", "consensus"}
 
 
@@ -198,16 +182,14 @@ def test_a_source_is_of_one_repository() -> None:
         assert caught.value.source == A.source
 
 
-def test_an_unreadable_source_counts_for_every_cron_job_of_its_secret() -> None:
-    """And for one that does not say its Secret; not if its own Secret is no valid name, or unknown."""
-    said, nameless = decided(A), decided(ask("team-c/c", repository=OTHER))
-    assert said is not None
-    assert nameless is not None
-    states = [said, evolve(nameless, secret_name=None)]
-    stray = source("team-z/z")
-    for secret, kept in (
-        *(("shared-repo-secret", {*states}), ("third", {states[1]})),
-        *((None, set()), ("Not A Name", set()), ("", set())),
-    ):
-        answer = reconcile_all(states, [], now=LATER, unreadable={stray: secret}, complete=True)
-        assert {it.current for it in answer.values() if it.desired} == kept
+def test_what_is_said_of_unreadable_and_unlisted_sources() -> None:
+    """A Secret that is no name is none; the claim of a source that may be there stands, without a standing."""
+    state = decided(A, B)
+    assert state is not None
+    for secret in ("Not A Name", "", None):
+        unreadable = {source("team-z/z"): secret}
+        (answer,) = reconcile_all([state], [], now=LATER, unreadable=unreadable, complete=True).values()
+        assert answer.action is Action.DELETE
+    (answer,) = reconcile_all([state], [A], now=LATER, complete=False).values()
+    assert answer.desired == state
+    assert list(answer.standings) == [A.source]
