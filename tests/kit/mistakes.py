@@ -31,7 +31,7 @@ from kopia_maint import (
 
 State = CronJobState
 Decide = Callable[..., Any]
-RIGHT: tuple[Decide, ...] = (kopia_maint.resolve, kopia_maint.reconcile, kopia_maint.hand_over, kopia_maint.withdraw)
+FUNCTIONS = ("resolve", "reconcile", "hand_over", "withdraw")
 MINUTE = timedelta(minutes=1)
 
 
@@ -68,11 +68,11 @@ def under(law: str, other: Callable[[Policy, State | None, Any], Policy]) -> Imp
             current, *given, policy=other(policy, current, now), **({"now": now} if now else {}), **how
         )
 
-    return Implementation(law, *map(changed, RIGHT[:3]))
+    return Implementation(law, **{name: changed(getattr(kopia_maint, name)) for name in FUNCTIONS[:3]})
 
 
-def answering(law: str, after: Callable[[Any, State], State | None]) -> Implementation:
-    """Change the desired state of every decision that has one."""
+def answering(law: str, after: Callable[[Any, State], State | None], *functions: str) -> Implementation:
+    """Change the desired state of every decision that has one, or of those of some functions."""
 
     def changed(decide: Decide) -> Decide:
         def decided(*given: Any, **how: Any) -> Any:
@@ -81,7 +81,7 @@ def answering(law: str, after: Callable[[Any, State], State | None]) -> Implemen
 
         return decided
 
-    return Implementation(law, *map(changed, RIGHT))
+    return Implementation(law, **{name: changed(getattr(kopia_maint, name)) for name in functions or FUNCTIONS})
 
 
 def saying(law: str, change: Callable[[Resolution], Resolution]) -> Implementation:
@@ -172,32 +172,15 @@ def remembers_the_first(seen: list[str]) -> Implementation:
     return answering("Permitted", after)
 
 
-def earliest(current: State, namespace: str, *, policy: Policy) -> Decision:
-    decision = kopia_maint.hand_over(current, namespace, policy=policy)
-    own = [it for it, claim in current.claims.items() if it.namespace == namespace and claim.schedule]
-    if not own or not decision.changed or decision.desired is None:
-        return decision
-    first: Any = current.claims[min(own, key=current.latest)].schedule
-    return evolve(decision, desired=evolve(decision.desired, schedule=first))
+def earliest(decision: Decision, state: State) -> State:
+    own = [it for it, claim in state.claims.items() if it.namespace == state.owner and claim.schedule]
+    first: Any = state.claims[min(own, key=state.latest)].schedule if own and decision.changed else state.schedule
+    return evolve(state, schedule=first)
 
 
-def hand_over_forgets(current: State, namespace: str, *, policy: Policy) -> Decision:
-    decision = kopia_maint.hand_over(current, namespace, policy=policy)
-    assert decision.desired is not None
-    if not decision.changed:
-        return decision
-    return evolve(decision, desired=kept(decision.desired, lambda it: it.namespace != namespace))
-
-
-def withdraws_the_namespace(current: State, source: SourceRef, *, policy: Policy) -> Decision:
-    gone = source.namespace if source in current.claims else None
-    return Decision(current=current, desired=kept(current, lambda it: it.namespace != gone) if gone else current)
-
-
-def withdraws_one_mark(current: State, source: SourceRef, *, policy: Policy) -> Decision:
-    desired = kopia_maint.withdraw(current, source, policy=policy).desired
-    assert desired is not None
-    return Decision(current=current, desired=marked(desired, {it.source for it in current.conflicts}, policy.name))
+def withdraws_the_namespace(decision: Any, state: State) -> State:
+    gone = {it.namespace for it in decision.current.claims.keys() - state.claims.keys()}
+    return kept(state, lambda it: it.namespace not in gone) if gone else state
 
 
 def undoes_edits(decision: Any, state: State) -> State:
@@ -247,7 +230,7 @@ IMPLEMENTATIONS = {
             current, to, policy=made(lambda *_: True, policy.name)
         ),
     ),
-    "hands over to the earliest claim": Implementation("Permitted", hand_over=earliest),
+    "hands over to the earliest claim": answering("Permitted", earliest, "hand_over"),
     "hands over the owner only": Implementation(
         "Permitted",
         hand_over=lambda current, to, policy: Decision(
@@ -296,8 +279,10 @@ IMPLEMENTATIONS = {
         "Visible", lambda it: evolve(it, verdict=Verdict.AGREED) if it.verdict is Verdict.ESTABLISHED else it
     ),
     "keeps a mark as long as the claim": answering("Visible", never_clears),
-    "marks no other claim when one is withdrawn": Implementation("Quiet", withdraw=withdraws_one_mark),
-    "withdraws the namespace": Implementation("Quiet", withdraw=withdraws_the_namespace),
+    "marks no other claim when one is withdrawn": answering(
+        "Quiet", lambda it, state: marked(state, it.current.rejected, it.current.policy), "withdraw"
+    ),
+    "withdraws the namespace": answering("Quiet", withdraws_the_namespace, "withdraw"),
     "takes a superseded claim for a conflict": saying("Quiet", rejects_the_owner),
     "takes unreadable sources for gone": Implementation(
         "Visible",
@@ -309,7 +294,11 @@ IMPLEMENTATIONS = {
     "dates claims a minute later": Implementation(
         "Nothing lost", lambda *given, now, policy: kopia_maint.resolve(*given, now=now + MINUTE, policy=policy)
     ),
-    "drops the claim that a hand-over establishes": Implementation("Nothing lost", hand_over=hand_over_forgets),
+    "drops the claim that a hand-over establishes": answering(
+        "Nothing lost",
+        lambda it, state: kept(state, lambda source: source.namespace != state.owner) if it.changed else state,
+        "hand_over",
+    ),
     "lets the list's order decide": Implementation("Order-free", reconcile=list_order),
     "never deletes": Implementation("Deleted exactly", reconcile=never_deletes),
     "gives each namespace a CronJob": answering("Identity", lambda _, state: evolve(state, repository_hash="0" * 16)),
