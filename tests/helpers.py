@@ -10,7 +10,6 @@ from kopia_maint import CronJobState, FirstWins, Policy, Repository, Schedule, S
 REPOSITORY = Repository("shared-repo-secret")
 NOW = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
 LATER = NOW + timedelta(hours=1)
-MUCH_LATER = NOW + timedelta(days=1)
 FIRST_WINS = FirstWins()
 
 

@@ -31,15 +31,13 @@ from kopia_maint import (
     StateTooLarge,
     manifest_from_state,
     patch_from_state,
-    reconcile,
     request_from_manifest,
-    resolve,
     state_from_manifest,
 )
 from kopia_maint._objects import is_deep
 from kopia_maint.testing import strategies
 
-from ..helpers import LATER, NOW, REPOSITORY, ask, replication_source, source, state_of
+from ..helpers import NOW, REPOSITORY, ask, replication_source, source, state_of
 
 NAME = REPOSITORY.cron_job_name
 OWNER = "volsync.backube/source-namespace"
@@ -386,29 +384,6 @@ def test_a_patch_is_minimal() -> None:
             "resourceVersion": "4711",
         }
     }
-
-
-def test_what_must_go_is_null() -> None:
-    """The conflict that ended, and the label of a namespace without a claim."""
-    without = reconcile(DISPUTED, [ask("team-a/a", "0 2 * * *")], now=LATER).desired
-    assert without is not None
-    patch = patch_from_state(without, WRITTEN)
-    assert patch is not None
-    assert patch["metadata"]["labels"] == {"source-namespace.volsync.backube/team-b": None}
-    assert patch["metadata"]["annotations"][CONFLICT_ANNOTATION] is None
-
-
-def test_the_schedule_is_compared_by_meaning() -> None:
-    """Another spelling of what stands is no reason to write, nor is another layout of the claims."""
-    manifest = changed(WRITTEN, "spec.schedule", "00 2 * * 0-6")
-    annotations = manifest["metadata"]["annotations"]
-    annotations[CLAIMS_ANNOTATION] = json.dumps(json.loads(annotations[CLAIMS_ANNOTATION]), indent=2)
-    assert patch_from_state(DISPUTED, manifest) is None
-    moved = resolve(DISPUTED, ask("team-a/a", "0 6 * * *"), now=LATER).desired
-    assert moved is not None
-    patch = patch_from_state(moved, manifest)
-    assert patch is not None
-    assert patch["spec"] == {"schedule": "0 6 * * *"}
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ from kopia_maint import (
 from kopia_maint._policy import POLICIES
 from kopia_maint._resolver import RULES
 
-from ..helpers import LATER, MUCH_LATER, NOW, REPOSITORY, ask, source
+from ..helpers import LATER, NOW, REPOSITORY, ask, source
 
 A, B = ask("team-a/source-a", "0 3 * * *"), ask("team-b/source-b", "0 4 * * *")
 OTHER = Repository("another-secret")
@@ -123,7 +123,7 @@ def test_a_conflict_is_opened_once_and_closed_once() -> None:
     assert [it.source for it in handed.opened] == [A.source]
     assert handed.closed == (conflict,)
     assert reconcile(first.desired, [], now=LATER).closed == (conflict,)
-    unread = reconcile(first.desired, [A], now=MUCH_LATER, unreadable=[B.source])
+    unread = reconcile(first.desired, [A], now=LATER, unreadable=[B.source])
     assert (unread.conflicts, unread.opened, unread.closed) == ({B.source: conflict}, (), ())
 
 
