@@ -243,6 +243,8 @@ class Zone(tzinfo):
     def dst(self, when: datetime | None) -> timedelta | None:
         return timedelta(0)
 
+    def tzname(self, when: datetime | None) -> None: ...
+
     def fromutc(self, when: datetime) -> Any:
         return self.clock(when) if self.clock else super().fromutc(when)
 
