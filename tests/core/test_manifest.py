@@ -211,7 +211,7 @@ NO_OBJECTS: dict[str, tuple[Any, str]] = {
     ),
     "to_dict of an item": ({"metadata": {"name": "x", "creation_timestamp": None}}, "has the key creation_timestamp"),
     "model": (SimpleNamespace(to_dict=dict), "sanitize_for_serialization"),
-    "None": (None, "an object must be a mapping, not null"),
+    "None": (None, "an object must be a mapping, not "),
     "text": ("kind: CronJob", "an object must be a mapping, not 'kind: CronJob'"),
 }
 

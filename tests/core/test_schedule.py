@@ -264,7 +264,7 @@ class Zone(tzinfo):
         ({"count": -1}, "count must be an integer"),
         ({"count": 1.5}, "count must be an integer"),
         ({"count": True}, "count must be an integer"),
-        ({"tz": None}, "tz must be a tzinfo, such as .*, not null"),
+        ({"tz": None}, "tz must be a tzinfo, such as .*, not "),
         ({"tz": "UTC"}, "tz must be a tzinfo, such as .*, not 'UTC'"),
         ({"tz": Zone}, "tz must be a tzinfo, such as"),
         *(
