@@ -174,7 +174,9 @@ def remembers_the_first(seen: list[str]) -> Implementation:
 
 def earliest(decision: Decision, state: State) -> State:
     own = [it for it, claim in state.claims.items() if it.namespace == state.owner and claim.schedule]
-    first: Any = state.claims[min(own, key=state.latest)].schedule if own and decision.changed else state.schedule
+    if not own or not decision.changed:
+        return state
+    first: Any = state.claims[min(own, key=lambda it: state.claims[it].since)].schedule
     return evolve(state, schedule=first)
 
 
