@@ -352,7 +352,7 @@ class CronJobState:
     repository_hash: str = field(converter=_text, validator=_name("repository hash"))
     schedule: Schedule = field(validator=instance_of(Schedule))
     owner: str | None = field(converter=_text_or_none, validator=_name("namespace", None))
-    claims: Claims = field(converter=_claims)
+    claims: Mapping[SourceRef, Claim] = field(converter=_claims)
     policy: str | None = field(default=None, converter=_text_or_none, validator=_name("policy", None))
     secret_name: str | None = field(default=None, converter=_text_or_none, validator=_name("name", None))
 
@@ -368,12 +368,12 @@ class CronJobState:
     @property
     def rejected(self) -> frozenset[SourceRef]:
         """The sources whose claims are marked."""
-        return self.claims.rejected
+        return self.claims.rejected  # type: ignore[attr-defined, no-any-return] # they are Claims; a Mapping to others
 
     @property
     def namespaces(self) -> frozenset[str]:
         """The namespaces that have a claim."""
-        return self.claims.namespaces
+        return self.claims.namespaces  # type: ignore[attr-defined, no-any-return]
 
     @property
     def orphaned(self) -> bool:
@@ -383,7 +383,7 @@ class CronJobState:
     @property
     def preferences(self) -> Mapping[Schedule, int]:
         """Each wanted schedule, and how many claims want it. Claims without a preference do not count."""
-        return self.claims.preferences
+        return self.claims.preferences  # type: ignore[attr-defined, no-any-return]
 
     @property
     def conflicts(self) -> tuple[Conflict, ...]:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from ..helpers import ask
-from ..kit.simulation import Cluster, run, submits
+from ..kit.simulation import Cluster, decides, run
 from .pages import ROOT, python_of
 
 FOLDER = ROOT / "docs" / "diagrams"
@@ -46,8 +46,8 @@ def test_the_take_over_is_what_its_page_executes() -> None:
 def test_the_race_ends_as_it_is_drawn() -> None:
     """Two workers have read before either writes: the second is refused, and reads again."""
     cluster = Cluster()
-    run([submits(cluster, ask("team-a/a", "0 2 * * *"))])
-    one, other = submits(cluster, ask("team-b/b", "0 4 * * *")), submits(cluster, ask("team-c/c", "0 6 * * *"))
+    run([decides(cluster, ask("team-a/a", "0 2 * * *"))])
+    one, other = decides(cluster, ask("team-b/b", "0 4 * * *")), decides(cluster, ask("team-c/c", "0 6 * * *"))
     for number, worker in enumerate((one, other, one, other, other)):
         next(worker, None)
         assert cluster.writes == (1, 1, 2, 2, 3)[number]

@@ -15,7 +15,7 @@ import kopia_maint
 
 PACKAGE = Path(kopia_maint.__file__).parent
 TESTS = Path(__file__).parents[1]
-CORE = ("rules", "manifest", "plan", "schedule", "wrong_use")
+CORE = ("rules", "plan", "schedule", "wrong_use")
 NAME = "my_operator._vendor.maintenance"
 OPTIONAL = ("cli", "conformance", "testing", "_hypothesis.py")
 
