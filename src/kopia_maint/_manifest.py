@@ -94,7 +94,8 @@ def source_named(replication_source: Any) -> SourceRef | None:
 
 def is_source(manifest: Manifest) -> bool:
     """Return whether an object is a ReplicationSource, of whatever version; items of raw lists do not say so."""
-    return (manifest.api_version or GROUP).split("/")[0] == GROUP and manifest.has_kind("ReplicationSource")
+    api_version = manifest.string("apiVersion") or GROUP  # read anew: a variable in it must not pass for another group
+    return api_version.split("/")[0] == GROUP and manifest.has_kind("ReplicationSource")
 
 
 def secret_named(replication_source: Any) -> str | None:
