@@ -205,6 +205,7 @@ NO_OBJECTS: dict[str, tuple[Any, str]] = {
     "raw list": ({"items": [WRITTEN], "metadata": {"resourceVersion": "1"}}, "pass each of its items"),
     "null metadata": ({"kind": "CronJob", "metadata": None}, "pass the whole object"),
     "empty kind": ({**WRITTEN, "kind": ""}, "kind: must not be empty"),
+    "empty apiVersion": ({"apiVersion": "", "metadata": {"name": NAME}}, "apiVersion: must not be empty"),
     "to_dict": (
         {"api_version": "batch/v1", "metadata": {"name": NAME, "resource_version": "1"}, "spec": {}},
         "has the key api_version: pass the object as the API server sends it",
@@ -223,6 +224,13 @@ def test_what_is_not_one_object_says_what_to_pass(case: str, read: Any) -> None:
     value, told = NO_OBJECTS[case]
     with pytest.raises(InvalidManifest, match=told):
         read(value)
+
+
+@pytest.mark.parametrize("part", [{"kind": "${KIND}"}, {"apiVersion": "${GROUP}/v1"}, {"spec": {"restic": {}}}])
+def test_what_is_no_kopia_source_is_none(part: dict[str, Any]) -> None:
+    """Whatever a tool should have substituted in it."""
+    manifest = {**replication_source(), "metadata": {"name": "${APP}"}, **part}
+    assert request_from_manifest(manifest) is None
 
 
 def test_a_hundred_levels_are_not_deep() -> None:
@@ -325,6 +333,7 @@ def test_a_template_whose_parts_are_shared_costs_what_it_holds() -> None:
         ({"apiVersion": "batch/v1beta1"}, "apiVersion: 'batch/v1beta1' is not known"),
         ({"metadata": {"namespace": 5}}, r"metadata\.namespace: must be a string"),
         ({"metadata": {"namespace": "Bad NS"}}, r"metadata\.namespace 'Bad NS' is not valid"),
+        ({"metadata": {"namespace": "${NS}"}}, r"metadata\.namespace: '\${NS}' holds a variable"),
     ],
 )
 def test_a_template_that_is_no_cron_job_is_refused(template: dict[str, Any], message: str) -> None:
