@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 from random import Random
 
@@ -9,9 +10,7 @@ import pytest
 
 from ..conformance import generate
 from ..core import robfig
-from ..core.robfig import Request
-from ..core.schedule_cases import INSTANTS, disagreement, schedule
-from ..core.test_schedule_robfig import SCHEDULES
+from .schedules import compare_schedules
 
 
 @pytest.fixture(scope="module")
@@ -22,16 +21,13 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_record_is_what_robfig_cron_answers(program: Path) -> None:
     """The real parser still gives the recorded answers."""
-    requests, answers = zip(*SCHEDULES)
+    requests, answers = zip(*robfig.recorded("schedules.jsonl"))
     assert robfig.ask(program, requests) == list(answers)
 
 
 def test_fresh_schedules_are_read_as_robfig_cron_reads_them(program: Path) -> None:
     """The campaign in small: generated schedules, the same wherever and whenever they are compared."""
-    rng = Random(1)
-    asked = [Request(schedule(rng), INSTANTS[at % 8 :][:1]) for at in range(3000)]
-    pairs = zip(asked, robfig.ask(program, asked))
-    assert [fault for one, answer in pairs if (fault := disagreement(one.text, answer, one.after))] == []
+    assert list(compare_schedules(program, 3000, Random(1), Counter())) == []
 
 
 def test_the_identities_are_gos() -> None:

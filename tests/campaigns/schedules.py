@@ -6,9 +6,9 @@ Do we read every schedule as robfig/cron does, and agree on when it runs?
 
 Compares the intervals of generated schedules with those of every day of 400
 years, then schedules with the real parser, then runs around the transitions of
-every zone; prints figures, and exits with status 1 at disagreements.
-``--record`` writes the answers that the ordinary tests compare with (tests/data).
-All but the intervals (``--count 0 --zones 0``) need Go.
+every zone; prints figures, and exits with status 1 at disagreements. ``--record``
+asks again what the ordinary tests compare with (tests/data): to record another
+schedule, add its line, of which only ``text`` and ``after`` are needed.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ import sys
 import tempfile
 import zoneinfo
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -30,17 +31,13 @@ from kopia_maint import Schedule
 from kopia_maint._cron import MAX_LENGTH
 
 from ..core import robfig
-from ..core.robfig import Answer, Request
+from ..core.robfig import Request
 from ..core.schedule_cases import (
     INSTANTS,
     OWN_REFUSALS,
-    QUIRKS,
-    ZONE_CASES,
     Transition,
-    around,
     disagreement,
     intervals,
-    near,
     orderly,
     plain_schedule,
     refusal,
@@ -51,13 +48,10 @@ from ..core.schedule_cases import (
     walk,
 )
 
-DATA = Path(__file__).parents[1] / "data"
 BATCH = 20_000
-RUNS_FROM = 2
-"""From so many instants the next runs of each schedule are compared, others for the next schedule."""
 WALK_EVERY = 50
 SHOWN = 20
-RECORDED = 1_000
+Figures = Counter[str]
 
 
 def main() -> int:
@@ -70,102 +64,71 @@ def main() -> int:
     parser.add_argument("--record", action="store_true", help="rewrite tests/data instead")
     options = parser.parse_args()
     print("seed", options.seed)
-    rng = Random(options.seed)
-    faults = [] if options.record else [*compare_intervals(options.intervals, rng)]
-    if options.record or options.count or options.zones:
-        with tempfile.TemporaryDirectory() as directory:
-            program = robfig.build(Path(directory))
-            if options.record:
-                record(program)
-                return 0
-            faults += [*compare_schedules(program, options.count, rng), *compare_zones(program, options.zones, rng)]
+    rng, figures, faults = Random(options.seed), Figures(), list[str]()
+    with tempfile.TemporaryDirectory() as directory:
+        program = robfig.build(Path(directory))
+        if options.record:
+            record(program)
+            return 0
+        faults += compare_intervals(options.intervals, rng, figures)
+        faults += compare_schedules(program, options.count, rng, figures)
+        faults += compare_zones(program, options.zones, rng, figures)
+    for name, figure in figures.items():
+        print(f"{figure:>12,} {name}")
     for fault in faults[:SHOWN]:
         print("DISAGREEMENT", fault)
     print(f"{len(faults):,} disagreements")
     return 1 if faults else 0
 
 
-# --- intervals ---------------------------------------------------------------
-
-
-def compare_intervals(count: int, rng: Random) -> Iterator[str]:
-    """Compare the intervals of *count* schedules with the calendar's; print figures, yield disagreements."""
-    figures: Counter[str] = Counter()
-    seen: set[tuple[timedelta | None, timedelta | None]] = set()
+def compare_intervals(count: int, rng: Random, figures: Figures) -> Iterator[str]:
+    """Compare the intervals of *count* schedules with the calendar's; yield disagreements."""
     for _ in range(count):
-        text = plain_schedule(rng) if rng.random() < 0.3 else _days(rng)
-        parsed = Schedule.parse(text)
-        ours, counted = (parsed.shortest_interval, parsed.longest_interval), intervals(text)
-        seen.add(ours)
-        figures["of them never fire"] += parsed.never_fires
+        parsed = Schedule.parse(plain_schedule(rng))
+        ours, counted = (parsed.shortest_interval, parsed.longest_interval), intervals(parsed.text)
+        figures["schedules whose intervals were compared"] += 1
         figures["of them have years without a run"] += (ours[1] or timedelta()) > timedelta(days=2 * 366)
         if ours != counted:
-            yield f"{text!r}: our intervals {ours}, by the calendar {counted}"
-    figures["different pairs of intervals"] = len(seen)
-    _print(f"intervals of {count:,} schedules", figures)
+            yield f"{parsed.text!r}: our intervals {ours}, by the calendar {counted}"
 
 
-def _days(rng: Random) -> str:
-    """Return a schedule with few or many days, months and weekdays, the last days of a month more often than others."""
-
-    def some(low: int, high: int) -> str:
-        numbers = rng.sample(range(low, high + 1), rng.choice((1, 1, 2, 3, rng.randint(1, high - low))))
-        return rng.choice(("*", ",".join(map(str, numbers)), ",".join(map(str, numbers))))
-
-    days = some(1, 31) if rng.random() < 0.6 else some(29, 31)
-    times = rng.choice(("0 0", "59 23", f"{some(0, 9)} {some(9, 20)}"))
-    return f"{times} {days} {some(1, 12)} {rng.choice(('*', '*', ',', some(0, 6)))}"
-
-
-# --- schedules ---------------------------------------------------------------
-
-
-def compare_schedules(program: Path, count: int, rng: Random) -> Iterator[str]:
-    """Compare *count* generated schedules and the canonical spellings of them; print figures, yield disagreements."""
-    figures: Counter[str] = Counter()
+def compare_schedules(program: Path, count: int, rng: Random, figures: Figures) -> Iterator[str]:
+    """Compare *count* generated schedules, and the canonical spellings of them; yield disagreements."""
     for start in range(0, count, BATCH):
-        texts = [schedule(rng) for _ in range(min(BATCH, count - start))]
-        instants = [*INSTANTS, *INSTANTS]
-        asked = [Request(text, tuple(instants[at % len(INSTANTS) :][:RUNS_FROM])) for at, text in enumerate(texts)]
-        accepted = []
-        for request, answer in zip(asked, robfig.ask(program, asked)):
-            text = request.text
-            reason = refusal(text)
-            figures[reason or "accepted"] += 1
+        asked = [Request(schedule(rng), tuple(rng.sample(INSTANTS, 2))) for _ in range(min(BATCH, count - start))]
+        answers = robfig.ask(program, asked)
+        spelt = [Request(_canonical(request.text), request.after) for request in asked]
+        for request, answer, canonical, again in zip(asked, answers, spelt, robfig.ask(program, spelt)):
+            reason = refusal(request.text)
+            figures[f"schedules {f'refused: {reason}' if reason else 'accepted'}"] += 1
             if reason in OWN_REFUSALS:
                 figures["of our own refusals robfig/cron accepts"] += answer.read is not None
-            figures["lists of next runs compared"] += len(answer.runs) if reason is None else 0
-            if fault := disagreement(text, answer, request.after):
+            if fault := disagreement(request.text, answer, request.after):
                 yield fault
             elif reason is None:
-                accepted.append((request, answer))
-        yield from _compare_canonical(program, accepted, figures)
-    _print(f"{count:,} schedules", figures)
+                figures["lists of next runs compared"] += 2 * len(answer.runs)
+                never = Schedule.parse(request.text).never_fires
+                figures["of them never fire"] += never
+                if _canonical(canonical.text) != canonical.text or len(canonical.text) > MAX_LENGTH:
+                    yield f"{request.text!r}: canonical {canonical.text!r} is not"
+                beyond = never and isinstance(answer.read, int)  # @every beyond five years never fires to us only
+                if again.read is None or again.runs != answer.runs and not beyond:
+                    yield f"{request.text!r} runs at {answer.runs}, its canonical {canonical.text!r} at {again.runs}"
 
 
-def _compare_canonical(program: Path, accepted: list[tuple[Request, Answer]], figures: Counter[str]) -> Iterator[str]:
-    parsed = [Schedule.parse(request.text) for request, _ in accepted]
-    asked = [Request(one.canonical, request.after) for one, (request, _) in zip(parsed, accepted)]
-    for (request, answer), one, canonical in zip(accepted, parsed, robfig.ask(program, asked)):
-        text = request.text
-        figures["of them never fire"] += one.never_fires
-        again = Schedule.parse(one.canonical)
-        if again != one or again.canonical != one.canonical or len(one.canonical) > MAX_LENGTH:
-            yield f"{text!r}: canonical {one.canonical!r} is not"
-        beyond = one.never_fires and isinstance(answer.read, int)  # @every beyond five years never fires to us only
-        figures["of them @every beyond five years"] += beyond
-        if canonical.read is None or canonical.runs != answer.runs and not beyond:
-            yield f"{text!r} runs at {answer.runs}, its canonical {one.canonical!r} at {canonical.runs}"
+def _canonical(text: str) -> str:
+    """Return the canonical spelling of a schedule; of what is none, anything."""
+    return Schedule.parse(text).canonical if refusal(text) is None else ""
 
 
 # --- zones -------------------------------------------------------------------
 
 
-def compare_zones(program: Path, count: int, rng: Random) -> Iterator[str]:
+def compare_zones(program: Path, count: int, rng: Random, figures: Figures) -> Iterator[str]:
     """Compare runs around transitions; print where robfig/cron is wrong, yield where we or the definition are."""
     every = _every_transition()
     found = [transition for some in every.values() for transition in some]
-    figures = Counter({"zones with different clocks": len(every), "transitions": len(found)})
+    figures |= {"zones with different clocks": len(every), "transitions": len(found)}
     figures["of them orderly"] = sum(transition.orderly for transition in found)
     wrong: dict[str, list[str]] = {}
     for start in range(0, count, BATCH):
@@ -173,7 +136,7 @@ def compare_zones(program: Path, count: int, rng: Random) -> Iterator[str]:
         asked = [Request(near(one, rng), around(one, rng), one.zone) for one in chosen]
         for at, (request, answer) in enumerate(zip(asked, robfig.ask(program, asked))):
             zone = zoneinfo.ZoneInfo(request.zone)
-            figures["lists of next runs compared"] += len(request.after)
+            figures["lists of next runs around transitions compared"] += len(request.after)
             fault = (
                 f"{request.text!r}: robfig/cron does not return"
                 if answer.hung
@@ -184,12 +147,10 @@ def compare_zones(program: Path, count: int, rng: Random) -> Iterator[str]:
             elif fault:
                 wrong.setdefault(request.zone, []).append(fault)
             if fault or at % WALK_EVERY == 0:
-                figures["lists of next runs walked minute by minute"] += len(request.after)
+                figures["of them walked minute by minute"] += len(request.after)
                 yield from _compare_walk(request, zone)
-    figures["robfig/cron wrong, around transitions that are not orderly"] = sum(map(len, wrong.values()))
-    _print(f"{count:,} schedules around transitions", figures)
     for name, faults in sorted(wrong.items()):
-        print(f"  {name}: robfig/cron wrong {len(faults)} times, as in {faults[0]}")
+        print(f"{name}: not orderly, and robfig/cron wrong {len(faults)} times, as in {faults[0]}")
 
 
 def _every_transition() -> dict[str, list[Transition]]:
@@ -201,11 +162,32 @@ def _every_transition() -> dict[str, list[Transition]]:
     return {found[0].zone: found for found in clocks.values() if found}
 
 
+def near(transition: Transition, rng: Random) -> str:
+    """Return a schedule that is likely to run around a transition."""
+    wall = transition.at + rng.choice((transition.before, transition.after))
+    minute = (wall.minute + rng.choice((0, 0, 1, -1, 15, 30))) % 60
+    hour = (wall.hour + rng.choice((0, 0, 1, -1, 2, -2))) % 24
+    fields = (
+        (minute, minute, minute, "*", "*/20", "0,30"),
+        (hour, hour, hour, "*", "*/2", "22-23,0-3"),
+        ("*", "*", wall.day),
+        ("*", "*", wall.month),
+        ("*", "*", wall.isoweekday() % 7),
+    )
+    return plain_schedule(rng) if rng.random() < 0.3 else " ".join(str(rng.choice(field)) for field in fields)
+
+
+def around(transition: Transition, rng: Random) -> list[datetime]:
+    """Return three instants near a transition."""
+    hours = rng.sample((-960.0, -49.0, -25.0, -3.0, -2.0, -1.0, -0.5, -1 / 60, -1 / 3600, 0.0, 0.5, 1.0, 2.0), 3)
+    return [transition.at + timedelta(seconds=round(hour * 3600)) for hour in hours]
+
+
 def _compare_walk(request: Request, zone: zoneinfo.ZoneInfo) -> Iterator[str]:
     for after in request.after:
         until = after + timedelta(days=4)
         runs = Schedule.parse(request.text).next_runs(after, request.count, tz=zone)
-        walked = [run for run, _ in zip(walk(request.text, after, until, zone), range(request.count))]
+        walked = list(islice(walk(request.text, after, until, zone), request.count))
         if seconds([run for run in runs if run <= until]) != seconds(walked):
             yield f"{request.text!r} after {after} in {zone}: our runs {runs}, by the definition {walked}"
 
@@ -214,32 +196,16 @@ def _compare_walk(request: Request, zone: zoneinfo.ZoneInfo) -> Iterator[str]:
 
 
 def record(program: Path) -> None:
-    """Write the answers that the ordinary tests compare with."""
-    rng = Random(3)
-    texts = dict.fromkeys(QUIRKS)
-    while len(texts) < RECORDED:
-        texts.setdefault(schedule(rng))
-    asked = [Request(text, INSTANTS[at % 4 :: 4]) for at, text in enumerate(texts)]
-    _write("schedules.jsonl", asked, robfig.ask(program, asked))
-    asked = [Request(text, [datetime.fromisoformat(after)], zone) for zone, after, text in ZONE_CASES]
-    _write("zones.jsonl", asked, robfig.ask(program, asked))
-
-
-def _write(name: str, asked: Iterable[Request], answers: Iterable[Answer]) -> None:
-    lines: list[dict[str, object]] = [
-        {"recorded by": "python -m tests.campaigns.schedules --record", "with": robfig.versions()}
-    ]
-    for request, answer in zip(asked, answers):
-        after = [instant.isoformat() for instant in request.after]
-        lines.append({**asdict(request), "after": after, **asdict(answer)})
-    text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-    (DATA / name).write_text(text, encoding="ascii")
-
-
-def _print(title: str, figures: Counter[str]) -> None:
-    print(title)
-    for name, figure in figures.items():
-        print(f"{figure:>12,} {name}")
+    """Ask again what is on record, and write down the answers."""
+    provenance = {"recorded by": "python -m tests.campaigns.schedules --record", "with": robfig.versions()}
+    for name in ("schedules.jsonl", "zones.jsonl"):
+        asked = [request for request, _ in robfig.recorded(name)]
+        lines = (
+            {**asdict(request), "after": [after.isoformat() for after in request.after], **asdict(answer)}
+            for request, answer in zip(asked, robfig.ask(program, asked))
+        )
+        text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in (provenance, *lines))
+        (robfig.DATA / name).write_text(text, encoding="ascii")
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from kopia_maint import (
 )
 from kopia_maint.testing import strategies
 
-from ..core.schedule_cases import OWN_REFUSALS, QUIRKS, refusal, schedule
+from ..core.schedule_cases import OWN_REFUSALS, refusal, schedule
 from .servers import EXAMPLE, JOBS, Api, Refused
 
 NOW = datetime(2024, 1, 15, 10, 30, tzinfo=timezone.utc)
@@ -64,7 +64,7 @@ def test_it_takes_the_schedules_that_we_take(api: Api) -> None:
     """No other ones but those that we refuse for reasons of our own, of which a time zone is also the server's."""
     rng = Random(20)
     recorded = [json.loads(line)["text"] for line in RECORDED.read_text().splitlines()[1:]]
-    texts = dict.fromkeys([*QUIRKS, *recorded, *(schedule(rng) for _ in range(2_000))])
+    texts = dict.fromkeys([*recorded, *(schedule(rng) for _ in range(2_000))])
     cron_job = manifest(state("team-a"))
     differences = {}
     for text in texts:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, datetime, timedelta, timezone, tzinfo
@@ -14,6 +15,7 @@ from attrs import frozen
 from kopia_maint import InvalidSchedule, Schedule
 from kopia_maint._cron import STAR, bit_sets
 
+from ..mischief import torn
 from .robfig import Answer, Request
 
 OWN_REFUSALS = ("time-zone", "too-long", "unprintable")
@@ -40,122 +42,84 @@ INSTANTS = (
 
 # --- schedules, by grammar and by mischief -----------------------------------
 
-_BOUNDS = ((0, 59, ()), (0, 23, ()), (1, 31, ()))
-_MONTHS = tuple("jan feb mar apr may jun jul aug sep oct nov dec".split())
-_WEEKDAYS = tuple("sun mon tue wed thu fri sat".split())
-_FIELDS: tuple[tuple[int, int, tuple[str, ...]], ...] = (*_BOUNDS, (1, 12, _MONTHS), (0, 6, _WEEKDAYS))
-
 _SPACES = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2007\u200a\u2028\u2029\u202f\u205f\u3000"
 _NOT_SPACES = "\0\b\x1c\x1d\x1e\x1f\u180e\u200b\u2060\ufeff"  # some are space to Python, none to Go
-_HUGE = ("60", "99", "256", "4294967296", "9223372036854775807", "9223372036854775808", "18446744073709551617")
-_MORSELS = (
-    *",,//--**??##+_.:;=@~\\'\"",
-    *"0179LWC",
-    *_SPACES,
-    *_NOT_SPACES,
-    *_HUGE,
-    *("00", "+", "-", "_0", "1e1", "0x1", "0b1", "०", "５", "١", "²", "½", "ß", "İ", "K", "ſ", "é", "\ud800", "😀"),
-    *("MON", "Jan", "sunday", "*/1", "*-9", "?/2", "TZ=", "CRON_TZ=UTC ", "@", "@every ", "µs", "μs", "\x1b[31m"),
+_HUGE = "60 99 256 4294967296 9223372036854775807 9223372036854775808 18446744073709551617".split()
+_DESCRIPTORS = "@yearly @annually @monthly @weekly @daily @midnight @hourly @reboot @every @".split()
+MORSELS = (
+    *(",,//--**??##+_.:;=@~\\'\"0179LWC०５١²½ßİKſé😀\ud800" + _SPACES + _NOT_SPACES),
+    *(*_HUGE, "00", "+", "-", "_0", "1e1", "0x1", "0b1", "\x1b[31m"),
+    *("MON", "Jan", "sunday", "*/1", "*-9", "?/2", "TZ=", "CRON_TZ=UTC ", "@", "@every ", "µs", "μs"),
 )
-_DESCRIPTORS = ("@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly", "@reboot", "@every")
-_UNITS = ("ns", "us", "µs", "μs", "ms", "s", "m", "h", "d", "w", "H", "")
+"""What makes a schedule another one, or none."""
+
+_FIELDS = (
+    ("minute", 0, 59, ()),
+    ("hour", 0, 23, ()),
+    ("day", 1, 31, ()),
+    ("month", 1, 12, "jan FEB Mar apr may JUN jul Aug sep oct nov DEC".split()),
+    ("weekday", 0, 6, "sun MON Tue wed thu fri SAT".split()),
+)
+_GRAMMAR: dict[str, Sequence[object]] = {
+    "schedule": (
+        *(*["<five>"] * 60, *["<every>"] * 8, *["<descriptor>"] * 3, "<zone><five>", "<long>", "<morsels>"),
+        *(" ".join(["<month>"] * fields) for fields in (0, 1, 4, 6, 7)),
+    ),
+    "five": [*["<minute> <hour> <day> <month> <weekday>"] * 9, "<s><minute><s><hour><s><day>\t<month> <weekday><s>"],
+    "sign": ["", "", "", "", "", "", "", "0", "+", "+0"],
+    "step": [1, 2, 3, 5, 15, *range(71), "+2", "01", "<huge>"],
+    "every": [*["@every <part>"] * 3, "@every <part><part>", "@every <part><part><part>", "@every <minus><part>"],
+    "part": ["<whole><unit>", "<whole><unit>", "<whole>.<fraction><unit>"],
+    "whole": ["", "0", "007", "<huge>", *range(10), *("<digit>" * length for length in (2, 3, 6, 19, 20))],
+    "fraction": ["", "0", "999999999999", *("<digit>" * length for length in (1, 2, 3, 24))],
+    "unit": "ns us µs μs ms s m h s m h d w H".split(),
+    "minus": "+-",
+    "digit": "0123456789",
+    "huge": _HUGE,
+    "descriptor": _DESCRIPTORS,
+    "zone": ["TZ=UTC ", "CRON_TZ=UTC ", "TZ=X/Y ", "TZ=", "CRON_TZ=UTC", "TZ", "tz=UTC "],
+    "long": (
+        *(",".join(["<minute>"] * numbers) + " * * * *" for numbers in (20, 75)),
+        *("<minute> * * * *".ljust(length) for length in range(250, 270)),
+        *("@every " + "0" * zeros + "1h" for zeros in range(240, 252)),
+    ),
+    "s": _SPACES,
+    "morsels": ["<morsel>" * length for length in range(12)],
+    "morsel": MORSELS,
+}
+"""The ways to write each part, the usual ones more often than others."""
+
+for _name, _low, _high, _words in _FIELDS:
+    _numbers = [(value, f"<sign>{value}") for value in range(_low, _high + 1)]
+    _numbers += [(_low + at, word) for at, word in enumerate(_words)]
+    _GRAMMAR |= {
+        _name: ["*"] * 7 + [",".join([f"<{_name} item>"] * items) for items in (1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 4, 9)],
+        f"{_name} item": [*[f"<{_name} span>"] * 4, f"<{_name} span>/<step>"],
+        f"{_name} span": [*["*", "?"] * 2, *[f"<{_name} number>"] * 11, *[f"<{_name} range>"] * 7],
+        f"{_name} number": [*[text for _, text in _numbers] * 4, _low - 1, _high + 1],
+        f"{_name} range": [f"{one}-{other}" for low, one in _numbers for high, other in _numbers if low <= high],
+    }
 
 
 def schedule(rng: Random) -> str:
     """Return a schedule, or something that might be taken for one."""
-    kind = rng.random()
-    if kind < 0.55:
-        return _five_fields(rng)
-    if kind < 0.80:
-        return _mutated(_five_fields(rng), rng)
-    if kind < 0.85:
-        gap = rng.choice((" ", "  ", rng.choice(_SPACES)))
-        return gap.join(_field(rng, *rng.choice(_FIELDS)) for _ in range(rng.choice((0, 1, 4, 6, 7))))
-    if kind < 0.93:
-        return _every(rng) if rng.random() < 0.8 else _mutated(_every(rng), rng)
-    if kind < 0.96:
-        text = rng.choice(_DESCRIPTORS)
-        return text if rng.random() < 0.3 else _mutated(text, rng)
-    if kind < 0.97:
-        return (
-            rng.choice(("TZ=", "CRON_TZ=", "TZ", "tz=")) + rng.choice(("UTC ", "X/Y ", "UTC", "")) + _five_fields(rng)
-        )
-    if kind < 0.98:
-        return _long(rng)
-    return "".join(rng.choice(_MORSELS) for _ in range(rng.randrange(12)))
+    text = _written("<schedule>", rng)
+    for _ in range(rng.choice((0, 0, 0, 0, 0, 0, 0, 1, 1, 3))):
+        text = torn(text, MORSELS, rng)
+    return text
 
 
 def plain_schedule(rng: Random) -> str:
     """Return a schedule of five fields that Kubernetes accepts."""
     while True:
-        text = _five_fields(rng)
-        try:
-            if not Schedule.parse(text).never_fires:
-                return text
-        except InvalidSchedule:
-            continue
+        text = _written("<five>", rng)
+        if refusal(text) is None and not Schedule.parse(text).never_fires:
+            return text
 
 
-def _five_fields(rng: Random) -> str:
-    parts = [_field(rng, *bounds) for bounds in _FIELDS]
-    if rng.random() < 0.9:
-        return " ".join(parts)
-    gaps = ["".join(rng.choices(_SPACES, k=rng.randrange(1, 3))) for _ in range(4)] + [""]
-    return rng.choice(("", " ", "\t")) + "".join(part + gap for part, gap in zip(parts, gaps)) + rng.choice(("", "\n"))
-
-
-def _field(rng: Random, low: int, high: int, names: tuple[str, ...]) -> str:
-    if rng.random() < 0.35:
-        return "*"
-    count = 1 if rng.random() < 0.7 else rng.randrange(1, 5)
-    return ",".join(_item(rng, low, high, names) for _ in range(count))
-
-
-def _item(rng: Random, low: int, high: int, names: tuple[str, ...]) -> str:
-    def number(smallest: int) -> str:
-        value = rng.randint(smallest, high) if rng.random() < 0.98 else rng.choice((low - 1, high + 1))
-        if names and rng.random() < 0.3 and low <= value <= high:
-            return rng.choice((str.lower, str.upper, str.title))(names[value - low])
-        return rng.choice(("", "", "", "", "", "", "0", "+", "+0")) + str(value)
-
-    shape = rng.random()
-    if shape < 0.12:
-        item = rng.choice("**?")
-    elif shape < 0.65:
-        item = number(low)
-    else:
-        first = rng.randint(low, high)
-        item = f"{first}-{number(first)}"
-    if rng.random() < 0.2:
-        item += "/" + rng.choice(("1", "2", "3", "5", "15", str(rng.randint(0, 70)), "+2", "01", rng.choice(_HUGE)))
-    return item
-
-
-def _every(rng: Random) -> str:
-    parts = []
-    for _ in range(rng.choice((1, 1, 1, 2, 3))):
-        whole = rng.choice(
-            (str(rng.randrange(100)), str(rng.randrange(10**6)), str(rng.getrandbits(64)), "", "0", "007")
-        )
-        digits = rng.choice((str(rng.randrange(1000)), str(rng.getrandbits(80)), "", "0", "999999999999"))
-        parts.append(whole + (f".{digits}" if rng.random() < 0.3 else "") + rng.choice(_UNITS))
-    return "@every " + rng.choice(("", "", "", "", "+", "-")) + "".join(parts)
-
-
-def _mutated(text: str, rng: Random) -> str:
-    for _ in range(rng.choice((1, 1, 1, 2, 4))):
-        at = rng.randrange(len(text) + 1)
-        end = at + rng.choice((0, 0, 1, 1, 2))
-        text = (
-            text[:at] + rng.choice((rng.choice(_MORSELS), "", text[at:end] * 2, text[at:end].swapcase())) + text[end:]
-        )
-    return text
-
-
-def _long(rng: Random) -> str:
-    field = ",".join(str(rng.randrange(60)) for _ in range(rng.choice((20, 75, 83, 90))))
-    text = f"{field} * * * *"
-    return rng.choice((text, text.ljust(rng.randrange(250, 263)), "@every " + "0" * rng.randrange(230, 260) + "1h"))
+def _written(text: str, rng: Random) -> str:
+    """Write each ``<part>`` in one of its ways."""
+    return re.sub("<([a-z ]+)>", lambda part: _written(str(rng.choice(_GRAMMAR[part[1]])), rng), text)
 
 
 # --- comparing with robfig/cron ----------------------------------------------
@@ -307,134 +271,3 @@ def orderly(request: Request, found: Iterable[Transition]) -> bool:
     runs = Schedule.parse(request.text).next_runs(max(request.after), request.count, tz=zoneinfo.ZoneInfo(request.zone))
     first, last = min(request.after) - timedelta(days=32), max(runs, default=utc(2038, 1, 1)) + timedelta(days=1)
     return all(one.orderly for one in found if first <= one.at <= last)
-
-
-def near(transition: Transition, rng: Random) -> str:
-    """Return a schedule that is likely to run around a transition."""
-    if rng.random() < 0.3:
-        return plain_schedule(rng)
-    wall = transition.at + rng.choice((transition.before, transition.after))
-    minute = (wall.minute + rng.choice((0, 0, 1, -1, 15, 30))) % 60
-    hour = (wall.hour + rng.choice((0, 0, 1, -1, 2, -2))) % 24
-    return " ".join(
-        (
-            rng.choice((str(minute), str(minute), str(minute), "*", "*/20", "0,30")),
-            rng.choice((str(hour), str(hour), str(hour), "*", "*/2", "22-23,0-3")),
-            rng.choice(("*", "*", str(wall.day))),
-            rng.choice(("*", "*", str(wall.month))),
-            rng.choice(("*", "*", str(wall.isoweekday() % 7))),
-        )
-    )
-
-
-def around(transition: Transition, rng: Random) -> list[datetime]:
-    """Return three instants near a transition."""
-    hours = rng.sample((-960.0, -49.0, -25.0, -3.0, -2.0, -1.0, -0.5, -1 / 60, -1 / 3600, 0.0, 0.5, 1.0, 2.0), 3)
-    return [transition.at + timedelta(seconds=round(hour * 3600)) for hour in hours]
-
-
-# --- what is recorded --------------------------------------------------------
-
-_QUIRKS = """
-* * * * * | 0 2 * * * | ? ? ? ? ? | */1 */1 */1 */1 */1 | */2 */2 */2 */2 */2 | 0 0 */2 * 1 | 0 0 */1 * 1 |
-5/15 * * * * | 5/0 * * * * | 5-/15 * * * * | -5/15 * * * * | 59/1 * * * * | 0-59/60 * * * * | */61 * * * * |
-+5 * * * * | -0 * * * * | */-0 * * * * | */+5 * * * * | + * * * * | ++5 * * * * | 05 007 * * * |
-1_0 * * * * | 5.0 * * * * | 1e1 * * * * | 0x5 * * * * | ' * * * * | 60 * * * * | * 24 * * * | * * 0 * * |
-* * 32 * * | * * * 0 * | * * * 13 * | * * * * 7 | * * * * 0-7 | * * * * 6,0 | * * * JAN * |
-* * * jAn-DEC * | * * * january * | * * * * SUN | * * * * mon-fri/2 | * * * * fri-mon | jan * * * * |
-* * * sun * | * * * * 1-tue | * * * * sun/2 | * * * jan/x * | * * * */jan * | 0 0 L * * | 0 0 15W * * |
-0 0 * * 5#2 | , * * * * | * , * * * | * * , * * | * * * , * | * * * * , | * * , * , | ,5,, * * * * |
-0 0 , * 1 | 0 0 1 * , | *-5 * * * * | *-x-y-z * * * * | *-5/2 * * * * | ?-/3 * * * * | *5 * * * * |
-** * * * * | *? * * * * | 5* * * * * | 5- * * * * | -5 * * * * | 1-2-3 * * * * | 1--3 * * * * |
-1/2/3 * * * * | / * * * * | */ * * * * | /5 * * * * | - * * * * | 30-10 * * * * | 10-10 * * * * |
-10-9/2 * * * * | 50-59/9223372036854775807 * * * * | */9223372036854775808 * * * * |
-9223372036854775807 * * * * | 18446744073709551616 * * * * | */18446744073709551617 * * * * |
-0/1000000000000000000 * * * * | * | * * | * * * * | * * * * * * | 0 * * * * * * | @yearly | @annually |
-@monthly | @weekly | @daily | @midnight | @hourly | @Daily | @ | @reboot | @every | @every 1h | @every  1h |
-@every +1h | @every -1h | @every 0 | @every +0 | @every 00 | @every 1 | @every 1d | @every 1H | @every .5h |
-@every 1.h | @every .h | @every 1h30m1.5s | @every 1m1h | @every 1ns | @every 999ms | @every 1999ms |
-@every 1us | @every 18446744073709551617ns | @every 9223372036854775808ns9223372036.9s | @every 3000000us |
-@every 1e3s | @every 1_0s | @every 2562047h47m16.854775807s | @every 2562047h47m16.854775808s |
-@every -2562047h47m16.854775808s | @every 9223372036854775807ns | @every 9223372036854775808ns |
-@every 9223372036854775808ns9223372036854775808ns | @every 0.9999999999999999999999999h |
-@every 1.000000000000000000000000000001h | @every 0.06666666666666666666m |
-@every 0.066666666666666666666666m | @every 0.13333333333333333333m | @every 0.8500000000000000000m |
-@every 0.9500000000000000000m | @every 43800h | @every 43801h | TZ=UTC 0 0 * * * |
-CRON_TZ=UTC 0 0 * * * | TZ=UTC | tz=UTC 0 0 * * * | 0 0 * * * TZ | TZ=X/Y @daily | 0 0 30 2 * |
-0 0 31 2,4,6,9,11 * | 0 0 29 2 * | 0 0 29 2 0 | 0 0 31 4 1 | 0 0 31 4,5 * | 0 0 1-31 * 1 | 0 0 * * 1-6
-"""
-QUIRKS = (
-    *(text.strip() for text in _QUIRKS.split("|")),
-    "\uff15 * * * *",
-    "\u0665 * * * *",
-    "* * * * \u0130",
-    "",
-    " ",
-    "\t*\n*\x0b*\x0c*\r* ",
-    "*\u3000*\u2028*\x85*\xa0*",
-    "*\x1c* * * *",
-    "*\u200b* * * *",
-    "* * * * *\x1f",
-    "\ufeff* * * * *",
-    "*\u180e* * * *",
-    "0 0 * * *\x00",
-    "0 0 * * *-\x1b[31m",
-    "\u2003* * * * *\u2003",
-    "@daily ",
-    " @daily",
-    "@every ",
-    "@every\t1h",
-    "@every 1h ",
-    "@every 1\xb5s",
-    "@every 1\u03bcs",
-    " TZ=UTC 0 0 * * *",
-    "* * * * *".ljust(256),
-    "* * * * *".ljust(257),
-    "0," * 124 + "0 * * * *",
-)
-"""Texts that are easy to get wrong."""
-
-_TRANSITIONS = (
-    *(("America/New_York", "2024-03-10T07:00:00Z"), ("America/New_York", "2024-11-03T06:00:00Z")),
-    *(("Europe/London", "2024-03-31T01:00:00Z"), ("Europe/London", "2024-10-27T01:00:00Z")),
-    *(("Europe/Berlin", "2024-03-31T01:00:00Z"), ("Europe/Berlin", "2024-10-27T01:00:00Z")),
-    *(("Australia/Sydney", "2024-04-06T16:00:00Z"), ("Australia/Sydney", "2024-10-05T16:00:00Z")),
-    *(("Africa/Casablanca", "2024-03-10T02:00:00Z"), ("Africa/Casablanca", "2024-04-14T02:00:00Z")),
-    *(
-        ("Asia/Kolkata", "2024-03-10T00:00:00Z"),
-        ("Asia/Kathmandu", "2024-03-10T00:00:00Z"),
-        ("Asia/Tokyo", "2024-02-29T15:00:00Z"),
-    ),
-)
-ZONE_CASES = (
-    # Where robfig/cron is right (the last three zones have no transitions) …
-    *(
-        (zone, (datetime.fromisoformat(at.replace("Z", "+00:00")) - timedelta(hours=4)).isoformat(), text)
-        for zone, at in _TRANSITIONS
-        for text in (
-            "30 2 * * *",
-            "30 1 * * *",
-            "*/30 1-3 * * *",
-            "0 * * * *",
-            "0 0 * * *",
-            "15 3 10,31 * 0",
-            "@every 90m",
-        )
-    ),
-    # … and where it is not: see docs/schedules.md.
-    ("Asia/Beirut", "2024-03-30T12:00:00+00:00", "0 12 * * 0"),
-    ("Africa/Cairo", "2024-04-25T12:00:00+00:00", "30 2 * * 5"),
-    ("America/Sao_Paulo", "2018-11-03T15:00:00+00:00", "0 8 * * 6"),
-    ("Atlantic/Azores", "2024-03-30T15:00:00+00:00", "0 8 * * 6"),
-    ("America/Santiago", "2024-09-07T15:00:00+00:00", "0 8 * * 6"),
-    ("America/Asuncion", "2023-09-30T12:00:00+00:00", "0 12 * 10 *"),
-    ("America/Havana", "2001-03-30T04:00:00+00:00", "0 12 * 4 *"),
-    ("Asia/Amman", "2021-10-28T12:00:00+00:00", "30 0 29 * *"),
-    ("Australia/Lord_Howe", "2024-10-05T12:00:00+00:00", "0 12 * * *"),
-    ("Asia/Pyongyang", "2018-05-04T12:00:00+00:00", "0 0 * * *"),
-    ("America/St_Johns", "2011-03-13T00:00:00+00:00", "30 0 * * *"),
-    ("Pacific/Chatham", "2024-04-06T14:00:00+00:00", "46 3 * * *"),
-    ("Antarctica/Troll", "2024-10-27T00:30:00+00:00", "15 1 * * *"),
-    ("Pacific/Apia", "2011-12-29T12:00:00+00:00", "0 2 * * 6"),
-)
-"""Zone, instant and schedule: past transitions, which no later release of the tz database should change."""

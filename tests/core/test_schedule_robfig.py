@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
-from collections.abc import Iterator
 from datetime import datetime
 from itertools import islice
 from pathlib import Path
@@ -15,33 +13,13 @@ import pytest
 
 from kopia_maint import Schedule
 
-from .robfig import Answer, Request
-from .schedule_cases import (
-    OWN_REFUSALS,
-    disagreement,
-    orderly,
-    refusal,
-    transitions,
-    utc,
-    walk,
-)
+from .robfig import Answer, Request, recorded
+from .schedule_cases import OWN_REFUSALS, disagreement, orderly, refusal, transitions, utc, walk
 
-ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs/schedules.md"
+PAGE = Path(__file__).parents[2] / "docs/schedules.md"
 
 
-def recorded(name: str) -> Iterator[tuple[Request, Answer]]:
-    """Yield what was asked and what robfig/cron answered."""
-    _provenance, *lines = (ROOT / "tests/data" / name).read_text(encoding="ascii").splitlines()
-    for line in map(json.loads, lines):
-        after = tuple(datetime.fromisoformat(instant) for instant in line["after"])
-        read = tuple(line["read"]) if isinstance(line["read"], list) else line["read"]
-        answer = Answer(read, tuple(map(tuple, line["runs"])), line["hung"])
-        yield Request(line["text"], after, line["zone"], line["count"]), answer
-
-
-SCHEDULES = list(recorded("schedules.jsonl"))
-ZONES = list(recorded("zones.jsonl"))
+SCHEDULES, ZONES = recorded("schedules.jsonl"), recorded("zones.jsonl")
 ORDERLY = [
     (request, answer)
     for request, answer in ZONES

@@ -19,6 +19,7 @@ from pathlib import Path
 from attrs import frozen
 
 MODULE = Path(__file__).parent
+DATA = MODULE.parents[1] / "data"
 _CALENDAR_END = 253402300800  # the year 10000, in Unix seconds: Go goes on, Python does not
 
 
@@ -80,6 +81,19 @@ def ask(program: Path, requests: Iterable[Request]) -> list[Answer]:
             done.check_returncode()
         answers += [_answer(json.loads(line)) for line in done.stdout.rstrip("\n").split("\n")]
     return answers
+
+
+def recorded(name: str) -> list[tuple[Request, Answer]]:
+    """Return what was asked and what robfig/cron answered, as a file of tests/data has it."""
+    _provenance, *lines = (DATA / name).read_text(encoding="ascii").splitlines()
+    pairs = []
+    for line in map(json.loads, lines):
+        after = tuple(map(datetime.fromisoformat, line.pop("after")))
+        fields = line.pop("read", None)
+        read = tuple(fields) if isinstance(fields, list) else fields
+        answer = Answer(read, tuple(map(tuple, line.pop("runs", ()))), line.pop("hung", False))
+        pairs.append((Request(after=after, **line), answer))
+    return pairs
 
 
 def _line(request: Request) -> str:
