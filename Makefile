@@ -77,7 +77,7 @@ mutants: $(VENV)/.mutants ## See that a test fails for every small change of the
 histories: $(VENV)/.dev ## Check the laws in a million steps of random histories (STEPS=...)
 	$(BIN)/python -m tests.campaigns.histories --steps $(or $(STEPS),1000000)
 
-fuzz: $(VENV)/.fuzz ## Fuzz every reader of foreign data, guided by coverage, for ten minutes (SECONDS=...)
+fuzz: $(VENV)/.fuzz ## Fuzz every reader of foreign data, for ten minutes (SECONDS=...)
 	$(BIN)/python -m tests.campaigns.fuzz --seconds $(or $(SECONDS),600)
 
 schedules: $(VENV)/.dev ## Compare a million schedules with the parser that Kubernetes runs (needs Go)

@@ -53,7 +53,7 @@ def broken(value: Any, odd: Sequence[Any], rng: Random) -> Any:
         del copy[key]
     elif edit < 4 and isinstance(copy, dict):
         copy[str(key).upper()] = copy.pop(key)
-    elif edit < 6 and isinstance(copy, dict):
+    elif edit < 8 and isinstance(copy, dict):
         copy[rng.choice(KEYS)] = rng.choice(odd)
     else:
         copy[key] = broken(copy[key], odd, rng)
