@@ -5,9 +5,10 @@ Does a test, or a conformance vector, fail for every small change to the rules? 
 
 Makes every mutant that Cosmic Ray knows of the named modules (all of the core by
 default), and runs the tests that cover its line, quickest first; with ``--vectors``,
-nothing but the vectors. Prints figures and each survivor as a difference; exits with
-status 1 where one is not in ``equivalent_mutants.yaml`` (``unseen_mutants.yaml``), or
-where a line there describes no survivor.
+only the one that puts every vector to the library. Prints each survivor as the
+reviewed lists would have it, and figures; exits with status 1 where one is not in
+``equivalent_mutants.yaml`` (or ``unseen_mutants.yaml``, of what no vector can see),
+or where a line there describes no survivor.
 
 Cosmic Ray makes the mutants; they are run here, each in a fork of a process that
 has everything but this library imported: thousands take minutes instead of hours.
@@ -23,7 +24,6 @@ import json
 import math
 import os
 import resource
-import select
 import signal
 import sys
 import time
@@ -32,6 +32,7 @@ from difflib import unified_diff
 from functools import cache, partial
 from importlib.machinery import ModuleSpec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import ModuleType
 from typing import Any
 
@@ -46,40 +47,17 @@ from cosmic_ray.mutating import mutate_code  # pyright: ignore[reportMissingImpo
 from cosmic_ray.plugins import get_operator, operator_names  # pyright: ignore[reportMissingImports]
 from hypothesis import Phase, settings
 
-ROOT = Path(__file__).parent.parent.parent
+ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "kopia_maint"
-REVIEWED = Path(__file__).with_name("equivalent_mutants.yaml")
-UNSEEN = Path(__file__).with_name("unseen_mutants.yaml")
+EQUIVALENT, UNSEEN = (Path(__file__).with_name(f"{name}_mutants.yaml") for name in ("equivalent", "unseen"))
 MODULES = ("_policy", "_decision", "_schedule", "_model", "_objects", "_resolver", "_manifest", "_plan")
 ON_THE_WIRE = ("_policy", "_decision", "_resolver", "_plan")
-OFF_THE_WIRE = {
-    "write_for": "what it refuses beyond what a plan writes",
-    "reconcile_all": "a plan does the same with what it has read",
-    "permitted": "the policies of the wire answer True or False",
-    "Policy": "a protocol",
-    **dict.fromkeys(("check_policy", "Bounded.__attrs_post_init__"), "the wire makes its policies itself"),
-    **dict.fromkeys(("_check_state", "_listed", "_iterated", "_check_request"), "the wire passes no wrong arguments"),
-    **dict.fromkeys(("Decision", "_added", "Reconciliation.conflicts"), "actions and conflict records"),
-    **dict.fromkeys(("Resolution", "_told"), "sentences"),
-}
-"""Functions and classes that no vector reaches, and why."""
-LINES_OFF_THE_WIRE = {
-    "expect(": "the wire passes no wrong arguments",
-    "assert ": "what a type checker is told",
-    "kw_only": "how a value is built",
-    "_MESSAGE_LENGTH": "sentences",
-    **dict.fromkeys(
-        ("standing.conflict", "if verdict is Verdict.REJECTED:", "for source in unreadable & "),
-        "the conflict of a standing",
-    ),
-}
-"""Parts of such lines, and why."""
 TESTS = tuple(
-    str(file.relative_to(ROOT))
+    f"tests/{file.relative_to(ROOT / 'tests')}"
     for folder in ("core", "conformance")
     for file in sorted((ROOT / "tests" / folder).glob("test_*.py"))
 )
-"""In the order in which they are tried: those that are quick to import come first."""
+VECTORS = ("tests/conformance/test_vectors.py::test_the_library_passes_every_vector",)
 SLOW = 3.0
 """Seconds of processor time: a test that takes longer is left out, its rule has to have a quicker one."""
 PATIENCE = 15
@@ -87,7 +65,6 @@ PATIENCE = 15
 IDLE = 10
 """So many times as long may it take by the clock, on a busy machine."""
 MEMORY = 2 << 30
-Key = tuple[str, str, str]
 EXCLUDED = (
     "NoOp",  # changes nothing
     "Is_Eq", "IsNot_NotEq",  # with None and enumerations, identity is equality
@@ -112,16 +89,20 @@ class Mutant:
         return mutated
 
     @property
-    def key(self) -> Key:
-        """What the reviewed list knows it by: where, what was, what it becomes. Line numbers change all the time."""
+    def line_of_the_list(self) -> dict[str, str]:
+        """What the reviewed lists know it by: where, what was, what it becomes. Line numbers change all the time."""
         code = original(self.module)
         changed = list(unified_diff(code.splitlines(), self.source.splitlines(), n=0))[3:]
         was, becomes = (" ".join(line[1:].strip() for line in changed if line[0] == sign).strip() for sign in "-+")
-        return ".".join((self.module, *around(parsed(self.module), self.line))), was, becomes
+        where = ".".join((self.module, *around(parsed(self.module), self.line)))
+        return {"where": where, "was": was, "becomes": becomes}
 
 
-Attempt = Callable[[Mutant], tuple[Callable[[], bool], int]]
-"""What is to be done to learn whether a mutant survives, and in how many seconds."""
+def describes(listed: dict[str, str], survivor: dict[str, str]) -> bool:
+    """Return whether a line of a list is of this survivor; one without *becomes* is of all such changes, deeper in too."""
+    if "becomes" in listed:
+        return listed.items() >= survivor.items()
+    return f"{survivor['where']}.".startswith(f"{listed['where']}.") and listed.get("was", "") in survivor["was"]
 
 
 def original(module: str) -> str:
@@ -189,12 +170,12 @@ class Watch:
         self.coverage.switch_context("")
         self.seconds[item.nodeid] = time.process_time() - begin
 
-    def told(self) -> dict[str, Any]:
-        """Return the seconds of each test, and the tests of each line of each module."""
+    def write(self, file: Path) -> None:
+        """Write down the seconds of each test, and the tests of each line of each module."""
         self.coverage.stop()
         data = self.coverage.get_data()
         lines = {module: data.contexts_by_lineno(str(PACKAGE / f"{module}.py")) for module in MODULES}
-        return {"seconds": self.seconds, "tests": lines}
+        file.write_text(json.dumps({"seconds": self.seconds, "tests": lines}))
 
 
 class Chosen:
@@ -235,134 +216,55 @@ class Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.source, self.path, "exec"), module.__dict__)
 
 
-def forked(work: Callable[[], object]) -> tuple[int, int]:
-    """Start *work* in a process of its own; return its id, and the end of the pipe that its answer comes from."""
-    ours, theirs = os.pipe()
-    process = os.fork()
-    if process:
-        os.close(theirs)
-        return process, ours
-    os.close(ours)
-    silence = os.open(os.devnull, os.O_RDWR)
-    for stream in (0, 1, 2):
-        os.dup2(silence, stream)
+def forked(work: Callable[[], bool], seconds: int) -> int:
+    """Start *work* in a process that may take so many seconds; return its id. It ends with status 0 for True."""
+    if process := os.fork():
+        return process
     try:
-        with os.fdopen(theirs, "w") as pipe:
-            json.dump(work(), pipe)
+        silence = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(silence, stream)
+        resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+        signal.alarm(IDLE * seconds)
+        os._exit(not work())
     finally:
-        os._exit(0)
+        os._exit(1)
 
 
-def limited(seconds: int) -> None:
-    """Allow this process so many seconds of processor time, and not all of the memory."""
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+def watched(tests: Sequence[str], file: Path) -> bool:
+    """Run the tests without a mutant, and write down what was seen; return whether they pass."""
+    watch = Watch()
+    passed = run(tests, watch) == 0
+    watch.write(file)
+    return passed
 
 
-def survives(mutant: Mutant, tests: Sequence[str], seconds: int) -> bool:
-    """Return whether all of the tests pass with this mutant, in so many seconds of processor time."""
-    limited(seconds)
+def survives(mutant: Mutant, tests: Sequence[str]) -> bool:
+    """Return whether all of the tests pass with this mutant."""
     sys.meta_path.insert(0, Mutated(mutant.module, mutant.source))
     own = f"tests/core/test_{mutant.module[1:]}.py"
     # One file after the other, its own first: to collect them all takes longer than most mutants live.
-    for file in sorted(TESTS, key=lambda file: file != own):
-        chosen = [test for test in tests if test.partition("::")[0] == file]
-        if chosen and run([file], Chosen(chosen)) != 0:
-            return False
-    return True
+    files = dict.fromkeys(test.partition("::")[0] for test in tests)
+    return all(run([file], Chosen(tests)) == 0 for file in sorted(files, key=lambda file: (file != own, file)))
 
 
-def unseen(mutant: Mutant | None) -> bool:
-    """Return whether every vector passes with this mutant."""
-    limited(PATIENCE)
-    if mutant:
-        sys.meta_path.insert(0, Mutated(mutant.module, mutant.source))
-    from kopia_maint.conformance import answer, load
-    from kopia_maint.conformance._runner import outcome
-
-    def ask(question: dict[str, Any]) -> dict[str, Any]:
-        return answer(json.dumps(question))
-
-    vectors = sorted(load(), key=lambda vector: vector.area in ("histories", "identity", "limits", "schedules"))
-    return not any(outcome(vector, ask).differences for vector in vectors)
-
-
-def by_vectors() -> Attempt | None:
-    """Return what tries a mutant with the vectors, and for how long; None: they fail without one."""
-    _, pipe = forked(partial(unseen, None))
-    with os.fdopen(pipe) as answer:
-        passed = answer.read() == "true"
-    os.wait()
-    return (lambda mutant: (partial(unseen, mutant), PATIENCE)) if passed else None
-
-
-def watched() -> dict[str, Any]:
-    """Run the tests once without a mutant."""
-    watch = Watch()
-    failed = run(TESTS, watch)
-    return {} if failed else watch.told()
-
-
-def by_tests() -> Attempt | None:
-    """Return what tries a mutant with the tests that cover its line, and for how long; None: they fail without one."""
-    process, pipe = forked(watched)
-    with os.fdopen(pipe) as answer:
-        seen = json.loads(answer.read() or "{}")
-    os.waitpid(process, 0)
-    if not seen:
-        return None
-    seconds = seen["seconds"]
-    quick = sorted((test for test in seconds if seconds[test] < SLOW), key=seconds.__getitem__)
-
-    def attempt(mutant: Mutant) -> tuple[Callable[[], bool], int]:
-        covering = set(seen["tests"][mutant.module].get(str(mutant.line), ()))
-        # What only runs while the module is imported, outside of every test, concerns them all.
-        tests = [test for test in quick if test in covering] or quick
-        allowed = PATIENCE + 3 * math.ceil(sum(seconds[test] for test in tests))
-        return partial(survives, mutant, tests, allowed), allowed
-
-    return attempt
-
-
-def campaign(wanted: Sequence[Mutant], attempt: Attempt, jobs: int) -> Iterator[tuple[Mutant, bool]]:
+def campaign(wanted: Sequence[Mutant], seen: dict[str, Any], jobs: int) -> Iterator[tuple[Mutant, bool]]:
     """Try every mutant, so many at a time, and yield whether it survives."""
+    seconds: dict[str, float] = seen["seconds"]
+    quick = sorted((test for test in seconds if seconds[test] < SLOW), key=seconds.__getitem__)
     waiting = list(reversed(wanted))
-    running: dict[int, tuple[Mutant, int, float]] = {}  # until when each may take
+    running: dict[int, Mutant] = {}
     while waiting or running:
         while waiting and len(running) < jobs:
             mutant = waiting.pop()
-            work, allowed = attempt(mutant)
-            process, pipe = forked(work)
-            running[pipe] = mutant, process, time.monotonic() + IDLE * allowed
-        for pipe in select.select(list(running), [], [], 1)[0]:
-            mutant, process, _ = running.pop(pipe)
-            with os.fdopen(pipe) as answer:
-                survived = answer.read() == "true"
-            os.waitpid(process, 0)
-            yield mutant, survived
-        for _, process, end in running.values():
-            if time.monotonic() > end:
-                os.kill(process, signal.SIGKILL)
-
-
-def of(key: Key) -> str:
-    """Return the module that a mutant is of."""
-    return key[0].partition(".")[0]
-
-
-def shown(key: Key) -> str:
-    """Return a survivor as the reviewed list would have it."""
-    where, was, becomes = map(json.dumps, key)
-    return f"- where: {where}\n  was: {was}\n  becomes: {becomes}"
-
-
-def left_out(mutant: Mutant) -> bool:
-    """Return whether no vector reaches a mutant, or it only says how a function may be called."""
-    where = ".".join(around(parsed(mutant.module), mutant.line))
-    line = original(mutant.module).splitlines()[mutant.line - 1].strip()
-    signature = mutant.operator.endswith("Mul_Div") and "*," in line
-    named = any(f"{where}.".startswith(f"{name}.") for name in OFF_THE_WIRE)
-    return signature or named or any(part in line for part in LINES_OFF_THE_WIRE)
+            covering = set(seen["tests"][mutant.module].get(str(mutant.line), ()))
+            # What only runs while the module is imported, outside of every test, concerns them all.
+            tests = [test for test in quick if test in covering] or quick
+            allowed = PATIENCE + 3 * math.ceil(sum(seconds[test] for test in tests))
+            running[forked(partial(survives, mutant, tests), allowed)] = mutant
+        process, status = os.wait()
+        yield running.pop(process), status == 0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -373,55 +275,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     modules = options.modules or (ON_THE_WIRE if options.vectors else MODULES)
-    settings.register_profile(
-        "mutants",
-        max_examples=25,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.explicit, Phase.generate],
-    )
+    phases = [Phase.explicit, Phase.generate]
+    profile = settings(max_examples=25, derandomize=True, database=None, deadline=None, phases=phases)
+    settings.register_profile("mutants", profile)
     settings.load_profile("mutants")
+    with TemporaryDirectory() as folder:
+        file = Path(folder, "seen.json")
+        forked(partial(watched, VECTORS if options.vectors else TESTS, file), 3600)
+        if os.wait()[1] != 0:
+            print("not even the original passes")
+            return 2
+        seen = json.loads(file.read_text())
     wanted = [mutant for module in modules for mutant in mutants(module)]
-    if options.vectors:
-        made, wanted = len(wanted), [mutant for mutant in wanted if not left_out(mutant)]
-        print(f"{made - len(wanted)} of {made} mutants are left out, for no vector reaches them:")
-        for name, why in (OFF_THE_WIRE | LINES_OFF_THE_WIRE).items():
-            print(f"  {name}: {why}")
-    attempt = by_vectors() if options.vectors else by_tests()
-    if attempt is None:
-        print("not even the original passes")
-        return 2
-    equivalent, reviewed = listed(REVIEWED), listed(UNSEEN) if options.vectors else set()
+    equivalent = reviewed(EQUIVALENT, modules)
+    unseen = reviewed(UNSEEN, modules) if options.vectors else []
     begin = time.monotonic()
-    alive: list[Key] = []
-    for number, (mutant, survived) in enumerate(campaign(wanted, attempt, options.jobs), 1):
+    alive: list[dict[str, str]] = []
+    unknown = 0
+    for number, (mutant, survived) in enumerate(campaign(wanted, seen, options.jobs), 1):
         if survived:
-            alive.append(mutant.key)
-            if mutant.key not in equivalent | reviewed:
-                print(f"\n{shown(mutant.key)}  # line {mutant.line}", flush=True)
+            alive.append(mutant.line_of_the_list)
+            if not any(describes(line, alive[-1]) for line in equivalent + unseen):
+                unknown += 1
+                print(f"\nalive, line {mutant.line}:\n{shown(alive[-1])}", flush=True)
         if number % 100 == 0:
             print(f"{number} of {len(wanted)}, {len(alive)} alive", file=sys.stderr, flush=True)
-    expected = reviewed if options.vectors else equivalent
-    stale = sorted(key for key in expected.difference(alive) if of(key) in modules)
-    for key in stale:
-        print(f"\nlisted, but no survivor:\n{shown(key)}")
-    print(f"\n{time.monotonic() - begin:.0f} s with {options.jobs} processes")
-    for module in modules:
-        tried = sum(mutant.module == module for mutant in wanted)
-        left = [key for key in alive if of(key) == module]
-        told = ", ".join(
-            f"{sum(key in keys for key in left)} {word}"
-            for word, keys in (("equivalent", equivalent), ("alive and listed", reviewed))
-        )
-        unknown = sum(key not in equivalent | reviewed for key in left)
-        print(f"{module}: {tried} mutants, {tried - len(left)} killed, {told}, {unknown} alive")
-    return int(bool(stale) or not (equivalent | reviewed).issuperset(alive))
+    stale = [line for line in unseen or equivalent if not any(describes(line, survivor) for survivor in alive)]
+    for line in stale:
+        print(f"\nlisted, but no survivor:\n{shown(line)}")
+    nothing = sum(any(describes(line, survivor) for line in equivalent) for survivor in alive)
+    print(f"{len(wanted)} mutants, {len(wanted) - len(alive)} killed, {nothing} change nothing,", end=" ")
+    print(f"{len(alive) - nothing - unknown} unseen by vectors, {unknown} alive; {time.monotonic() - begin:.0f} s")
+    return int(bool(stale) or unknown > 0)
 
 
-def listed(file: Path) -> set[Key]:
-    """Return the survivors that a file gives the reasons of."""
-    return {(each["where"], each["was"], each["becomes"]) for each in yaml.safe_load(file.read_text())}
+def reviewed(file: Path, modules: Sequence[str]) -> list[dict[str, str]]:
+    """Return a list of survivors, without the reasons, as far as it is of these modules."""
+    lines = ({key: text for key, text in line.items() if key != "reason"} for line in yaml.safe_load(file.read_text()))
+    return [line for line in lines if line["where"].partition(".")[0] in modules]
+
+
+def shown(line: dict[str, str]) -> str:
+    """Return a survivor as the reviewed lists would have it."""
+    return yaml.safe_dump([line], sort_keys=False, width=1000).rstrip()
 
 
 if __name__ == "__main__":
