@@ -99,7 +99,7 @@ class Mutant:
 
 
 def describes(listed: dict[str, str], survivor: dict[str, str]) -> bool:
-    """Return whether a line of a list is of this survivor; one without *becomes* is of all such changes, deeper in too."""
+    """Return whether a line of a list is of this survivor; without *becomes* it is of all such, deeper in too."""
     if "becomes" in listed:
         return listed.items() >= survivor.items()
     return f"{survivor['where']}.".startswith(f"{listed['where']}.") and listed.get("was", "") in survivor["was"]
