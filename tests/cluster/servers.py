@@ -11,6 +11,7 @@ import os
 import secrets
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -22,6 +23,7 @@ import yaml
 from attrs import frozen
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "examples" / "kopf-operator"
+GO = EXAMPLE.with_name("go-operator")
 ASSETS = Path(os.environ.get("KUBEBUILDER_ASSETS") or Path(__file__).with_name("server") / "bin")
 NAMESPACES = ("volsync-system", "team-a", "team-b", "my-app", "team-z")
 ADMIN = "admin"
@@ -158,6 +160,15 @@ def collection(manifest: Any) -> str:
     version, kind, namespace = manifest["apiVersion"], manifest["kind"].lower(), manifest["metadata"].get("namespace")
     plural = f"{kind[:-1]}ies" if kind.endswith("y") else f"{kind}s"
     return f"/{'apis' if '/' in version else 'api'}/{version}{f'/namespaces/{namespace}' * bool(namespace)}/{plural}"
+
+
+def operators(folder: Path) -> dict[str, list[Any]]:
+    """Return what starts the example operators, as their READMEs say; the one in Go is built into *folder*."""
+    subprocess.run(["go", "build", "-o", folder / "operator", "."], cwd=GO, check=True)
+    return {
+        "python": [sys.executable, "-m", "kopf", "run", "--standalone", "-A", EXAMPLE / "maintenance.py"],
+        "go": [folder / "operator", GO / "cronjob.yaml"],
+    }
 
 
 @contextmanager

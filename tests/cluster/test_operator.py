@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from collections.abc import Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,10 +15,9 @@ from kopia_maint import Repository
 
 from ..helpers import replication_source
 from .proxy import Fault, lost, overtaken, proxy, unavailable
-from .servers import EVENTS, EXAMPLE, JOBS, OPERATOR, SOURCES, Api, Server, collection, running, until
+from .servers import EVENTS, JOBS, OPERATOR, SOURCES, Api, Server, collection, operators, running, until
 
 CONDITION = "MaintenanceScheduleAccepted"
-GO = EXAMPLE.with_name("go-operator")
 OPERATORS = {"python": ("python",), "go": ("go",), "both": ("python", "go")}
 SHARED = Repository("shared-repo-secret").cron_job_name
 BARRIER = "team-z/unreadable"  # the operator tells sources in the order of their names, after writing the CronJobs
@@ -115,12 +112,7 @@ def place(source: str) -> str:
 @pytest.fixture(scope="session")
 def commands(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[Any]]:
     """What starts each operator; the one in Go is built once."""
-    built = tmp_path_factory.mktemp("go") / "operator"
-    subprocess.run(["go", "build", "-o", built, "."], cwd=GO, check=True)
-    return {
-        "python": [sys.executable, "-m", "kopf", "run", "--standalone", "-A", EXAMPLE / "maintenance.py"],
-        "go": [built, GO / "cronjob.yaml"],
-    }
+    return operators(tmp_path_factory.mktemp("go"))
 
 
 @pytest.fixture(params=OPERATORS)

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
+from itertools import chain
 from random import Random
 from types import MappingProxyType
 from typing import Any
@@ -36,9 +37,8 @@ from kopia_maint._objects import merge_patch
 from kopia_maint.cli._main import cli
 from kopia_maint.conformance import answer
 
-from ..campaigns.port import Cluster
 from ..helpers import NOW, REPOSITORY
-from ..mischief import ODD, PIECES, broken, deep, torn
+from ..mischief import MEMBERS, ODD, PIECES, QUESTIONS, broken, deep, exchanged, torn
 from .schedule_cases import MORSELS, schedule
 
 NOT_JSON: tuple[Any, ...] = (
@@ -97,11 +97,6 @@ YAML = (
     ),
     *("&a [" * 30, "[" * 2000, "0o17", "1e3", ".nan", "~", "\ufeff", "\x00", "\ud800", "${NAME}", "kind: CronJob\n"),
 )
-# Of the kit's own strategies, a search would see a tenth.
-SOURCES = st.randoms().map(lambda rng: Cluster(rng).source())
-CRON_JOBS = st.randoms().map(lambda rng: Cluster(rng).cron_job())
-CLAIMS = st.randoms().map(lambda rng: Cluster(rng).claims())
-QUESTIONS = st.randoms().map(lambda rng: Cluster(rng).question())
 patient = settings(
     max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
@@ -112,7 +107,7 @@ def spoilt(objects: st.SearchStrategy[Any], odd: tuple[Any, ...] = (*ODD, *NOT_J
 
     def spoil(value: Any, times: int, rng: Random) -> Any:
         for _ in range(times):
-            value = broken(value, odd, rng)
+            value = broken(exchanged(value, MEMBERS, rng), odd, rng)
         return value
 
     return st.builds(spoil, objects, st.sampled_from([0, 1, 1, 2, 4]), st.randoms())
@@ -128,6 +123,14 @@ def texts(pieces: tuple[str, ...], whole: st.SearchStrategy[str]) -> st.SearchSt
 
     in_a_row = st.lists(st.sampled_from(pieces) | st.text(max_size=3), max_size=40).map("".join)
     return st.builds(tear, whole, st.sampled_from([0, 1, 2, 5]), st.randoms()) | in_a_row
+
+
+LISTED = chain(*filter(None, chain(*(MEMBERS[name] for name in ("requests", "replicationSources", "cronJobs")))))
+OBJECTS = [it for it in (*MEMBERS["request"], *MEMBERS["current"], *LISTED) if isinstance(it, dict)]
+SOURCES = st.sampled_from([it for it in OBJECTS if it.get("kind") == "ReplicationSource"])
+CRON_JOBS = st.sampled_from([it for it in OBJECTS if it.get("kind") == "CronJob"])
+CLAIMS = st.sampled_from(MEMBERS[CLAIMS_ANNOTATION])
+LINES = spoilt(st.sampled_from(QUESTIONS), ODD).map(json.dumps)
 
 
 @contextmanager
@@ -234,7 +237,7 @@ def test_whatever_objects_a_cluster_has_they_are_planned(jobs: Any, sources: Any
 
 
 @patient
-@given(texts(PIECES, QUESTIONS) | st.binary())
+@given(texts(PIECES, LINES) | st.binary())
 def test_every_line_has_an_answer(line: str | bytes) -> None:
     """It is a line of JSON, too."""
     answered = answer(line)
@@ -242,9 +245,9 @@ def test_every_line_has_an_answer(line: str | bytes) -> None:
     json.dumps(answered, allow_nan=False).encode()
 
 
-OBJECTS = st.lists(spoilt(CRON_JOBS | SOURCES, ODD), max_size=3)
-DOCUMENTS = OBJECTS.map(lambda objects: "\n---\n".join(map(json.dumps, objects)))
-LIST = OBJECTS.map(lambda objects: json.dumps({"kind": "List", "items": objects}))
+LISTS = st.lists(spoilt(CRON_JOBS | SOURCES, ODD), max_size=3)
+DOCUMENTS = LISTS.map(lambda objects: "\n---\n".join(map(json.dumps, objects)))
+LIST = LISTS.map(lambda objects: json.dumps({"kind": "List", "items": objects}))
 
 
 @patient

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from random import Random, SystemRandom
-from subprocess import Popen, run
+from subprocess import Popen
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -28,8 +28,6 @@ from ...helpers import replication_source
 from .judge import Judge, unfinished
 from .people import People, furnish, place
 
-KOPF = [sys.executable, "-m", "kopf", "run", "--standalone", "-A"]
-GO = servers.EXAMPLE.with_name("go-operator")
 FAULT = "from kopia_maint import FirstWins\n\nFirstWins.permits = lambda *_: True\n"
 PAUSES = (0, 0, 0.02, 0.05, 0.5)  # seconds from one action to the next: several within a pass, and then some peace
 LIFE = (2, 8)  # seconds from one kill to the next
@@ -38,12 +36,11 @@ SETTLED, QUIET = 120, 10  # seconds until all is written, at most, and for which
 
 def operators(folder: Path, *, fault: bool) -> list[tuple[str, list[Any]]]:
     """Return the replicas: of each the language, and the command that starts it."""
-    run(["go", "build", "-o", folder / "operator", "."], cwd=GO, check=True)
-    python = "Python", [*KOPF, servers.EXAMPLE / "maintenance.py"]
-    go = "Go", [folder / "operator", GO / "cronjob.yaml"]
-    (folder / "fault.py").write_text(FAULT)
-    faulty = "faulty", [*KOPF, folder / "fault.py", servers.EXAMPLE / "maintenance.py"]
-    return [python, go, go, faulty if fault else python]
+    commands = servers.operators(folder)
+    python, go = ("Python", commands["python"]), ("Go", commands["go"])
+    faulty = folder / "fault.py"
+    faulty.write_text(FAULT)
+    return [python, go, go, ("faulty", [*commands["python"], faulty]) if fault else python]
 
 
 def late(send: Callable[[], Answer]) -> Answer:
