@@ -16,15 +16,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from importlib import import_module
+from importlib.util import find_spec
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
 from typing import Any
 
-try:
-    import atheris  # pyright: ignore[reportMissingModuleSource]
-except ImportError:
-    atheris = None
+atheris: Any = import_module("atheris") if find_spec("atheris") else None
 
 with atheris.instrument_imports(include=["kopia_maint"]) if atheris else nullcontext():
     from ..core import test_fuzz

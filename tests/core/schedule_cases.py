@@ -92,13 +92,14 @@ _GRAMMAR: dict[str, Sequence[object]] = {
 for _name, _low, _high, _words in _FIELDS:
     _numbers = [(value, f"<sign>{value}") for value in range(_low, _high + 1)]
     _numbers += [(_low + at, word) for at, word in enumerate(_words)]
-    _GRAMMAR |= {
+    ways: dict[str, Sequence[object]] = {
         _name: ["*"] * 7 + [",".join([f"<{_name} item>"] * items) for items in (1, 1, 1, 1, 1, 1, 1, 1, 2, 3, 4, 9)],
         f"{_name} item": [*[f"<{_name} span>"] * 4, f"<{_name} span>/<step>"],
         f"{_name} span": [*["*", "?"] * 2, *[f"<{_name} number>"] * 11, *[f"<{_name} range>"] * 7],
         f"{_name} number": [*[text for _, text in _numbers] * 4, _low - 1, _high + 1],
         f"{_name} range": [f"{one}-{other}" for low, one in _numbers for high, other in _numbers if low <= high],
     }
+    _GRAMMAR.update(ways)
 
 
 def schedule(rng: Random) -> str:
