@@ -222,13 +222,14 @@ def test_write_for_says_create_patch_delete_or_nothing() -> None:
 def test_a_stale_decision_is_not_written_with_a_fresh_resource_version() -> None:
     """The CronJob must hold what was decided about: in place, of that repository, and in the operator's namespace."""
     decision, created = resolve(state_from_manifest(stored(A)), B, now=LATER), resolve(None, A, now=NOW)
-    foreign = stored(ask("x/y", repository=OTHER))
+    lower, higher = (stored(ask("x/y", repository=it)) for it in (OTHER, Repository("f")))  # by their hashes
     cases: list[tuple[Decision, Any, type[KopiaMaintError], str]] = [
         (decision, stored(A, B), InvalidValue, "does not hold decision.current"),
         (decision, None, InvalidValue, "does not hold decision.current"),
         (created, stored(A), InvalidValue, "does not hold decision.current"),
         (decision, stored(A, namespace="team-a"), InvalidValue, "in namespace 'team-a', not in volsync-system"),
-        (decision, foreign, RepositoryMismatch, "is not the CronJob that was decided about"),
+        (decision, lower, RepositoryMismatch, "is not the CronJob that was decided about"),
+        (decision, higher, RepositoryMismatch, "is not the CronJob that was decided about"),
         (decision, {"kind": "Pod", "metadata": {"name": NAME}}, RepositoryMismatch, "is not the CronJob"),
         (decision, {**stored(A), "spec": {}}, InvalidManifest, "is missing"),
     ]

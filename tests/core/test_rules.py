@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import product
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -143,7 +144,8 @@ def test_a_policy_is_shown_every_claim_of_the_list_and_no_mark() -> None:
     before = decided(A, B, ask("team-c/source-c", "0 6 * * *"), ask("team-d/source-d"))
     wanted = {"a": "0 4 * * *", "b": "0 4 * * *", "c": None, "d": "@hourly", "e": "0 6 * * *"}
     requests = [ask(f"team-{it}/source-{it}", text) for it, text in wanted.items()]
-    reconcile(before, requests, now=LATER, policy=SimpleNamespace(name="shown", permits=permits))
+    made: Any = SimpleNamespace(name="shown", permits=permits)
+    reconcile(before, requests, now=LATER, policy=made)
     assert len(shown) == 7  # three are news; four ask for another schedule, and may be marked
     for state in shown:
         preferences = {str(schedule): count for schedule, count in state.preferences.items()}
