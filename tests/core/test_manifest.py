@@ -243,6 +243,15 @@ def test_a_hundred_levels_are_not_deep() -> None:
         assert is_deep(wrap(value))
 
 
+class Text(str):
+    """As some YAML loaders have it."""
+
+    __slots__ = ()
+
+    def __str__(self) -> str:
+        return "something else"
+
+
 class View(Mapping[str, Any]):
     """A mapping that cannot be changed, and makes new children at each access."""
 
@@ -262,6 +271,8 @@ class View(Mapping[str, Any]):
 def view(value: Any) -> Any:
     if isinstance(value, dict):
         return View(value)
+    if isinstance(value, str):
+        return Text(value)
     return tuple(map(view, value)) if isinstance(value, list) else value
 
 
