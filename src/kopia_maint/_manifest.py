@@ -358,18 +358,19 @@ def patch_from_state(state: CronJobState, manifest: Mapping[str, Any]) -> dict[s
         raise RepositoryMismatch(f"this is not the CronJob {state.cron_job_name}", path="metadata.name")
     _, labels, annotations = found
     wanted = _wanted(state, labels)
-    ours, written = wanted["metadata"]["annotations"], annotations.members.get(CLAIMS_ANNOTATION)
-    if written not in (None, ours[CLAIMS_ANNOTATION]) and _claims_from(annotations) == (state.claims, state.policy):
-        del ours[CLAIMS_ANNOTATION]  # another layout of the same
-    if _schedule_of(cron_job) == state.schedule:
+    if not minimal(manifest, wanted):
+        return None
+    present = state_from_manifest(manifest)  # what cannot be read is not written over
+    assert present is not None  # it is named as ours are
+    if (present.claims, present.policy) == (state.claims, state.policy) and CLAIMS_ANNOTATION in annotations.members:
+        del wanted["metadata"]["annotations"][CLAIMS_ANNOTATION]  # whatever its layout
+    if present.schedule == state.schedule:
         del wanted["spec"]  # however it is spelt
     patch = minimal(manifest, wanted)
-    if not patch:
-        return None
     if "annotations" in patch.get("metadata", {}):
         _check_size(state, annotations, patch)
     version = cron_job.metadata.members.get("resourceVersion")
-    return patch if version is None else merge_patch(patch, {"metadata": {"resourceVersion": version}})
+    return merge_patch(patch, {"metadata": {"resourceVersion": version}}) if patch and version else patch or None
 
 
 def _wanted(state: CronJobState, labels: Fields) -> dict[str, Any]:

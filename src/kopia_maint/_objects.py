@@ -187,6 +187,6 @@ def minimal(target: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, An
         if not isinstance(value, dict):
             if present != value:
                 changes[key] = value
-        elif inner := minimal(present or {}, value):
+        elif inner := minimal(present if isinstance(present, Mapping) else {}, value):
             changes[key] = inner
     return changes

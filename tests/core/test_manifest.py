@@ -226,7 +226,7 @@ def test_what_is_not_one_object_says_what_to_pass(case: str, read: Any) -> None:
         read(value)
 
 
-@pytest.mark.parametrize("part", [{"kind": "${KIND}"}, {"apiVersion": "${GROUP}/v1"}, {"spec": {"restic": {}}}])
+@pytest.mark.parametrize("part", [{"kind": "${KIND}"}, {"apiVersion": "example.com/v1"}, {"spec": {"restic": {}}}])
 def test_what_is_no_kopia_source_is_none(part: dict[str, Any]) -> None:
     """Whatever a tool should have substituted in it."""
     manifest = {**replication_source(), "metadata": {"name": "${APP}"}, **part}
@@ -412,7 +412,9 @@ def test_a_patch_is_minimal() -> None:
         ("spec.schedule", "0 2 * *"),
         ("metadata.annotations", {CLAIMS_ANNOTATION: "damaged"}),
         ("metadata.annotations", {CLAIMS_ANNOTATION: '{"version":2,"claims":{}}'}),
+        ("metadata.annotations", {OWNER: "Team A"}),
         ("metadata.labels", {HASH: "0" * 16}),
+        ("spec", "0 2 * * *"),
     ],
 )
 def test_what_cannot_be_read_is_not_written_over(path: str, value: object) -> None:
