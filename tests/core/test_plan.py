@@ -57,40 +57,6 @@ def planned(cron_jobs: Any = (), sources: Any = (), *, complete: bool = True, **
 A, B = ask("team-a/source-a", "0 2 * * *"), ask("team-b/source-b", "0 4 * * *")
 
 
-def test_a_whole_cluster_is_planned_at_once() -> None:
-    """One repository's CronJob is created, one's is patched, one's is deleted, and one's stays as it is."""
-    new, quiet = Repository("new-secret"), Repository("quiet-secret")
-    cron_jobs = [
-        stored(A, B),
-        stored(ask("team-z/z", "0 2 * * *", repository=OTHER)),
-        stored(ask("team-q/q", "0 2 * * *", repository=quiet)),
-    ]
-    sources = [
-        asks("team-a/source-a"),
-        asks("team-b/source-b", "0 6 * * *"),
-        asks("team-q/q", repository="quiet-secret"),
-        asks("team-n/n", repository="new-secret"),
-    ]
-    plan = planned(cron_jobs, sources)
-    writes = {write.name: write for write in plan.writes}
-    actions = {name: write.action for name, write in writes.items()}
-    assert actions == {NAME: "update", OTHER.cron_job_name: "delete", new.cron_job_name: "create"}
-    assert list(writes) == sorted(writes)
-    assert list(plan.decisions) == sorted([*writes, quiet.cron_job_name])
-    assert (plan.decisions[NAME].repository, plan.decisions[OTHER.cron_job_name].repository) == (REPOSITORY, None)
-    assert writes[OTHER.cron_job_name].body == {
-        "apiVersion": "v1",
-        "kind": "DeleteOptions",
-        "preconditions": {"uid": "c0ffee", "resourceVersion": "4711"},
-        "propagationPolicy": "Background",
-    }
-    assert writes[NAME].body["metadata"]["resourceVersion"] == "4711"
-    assert writes[new.cron_job_name].body["spec"] == {**JOB["spec"], "schedule": "0 2 * * *"}
-    reasons = {it.namespace: standing.reason for it, standing in plan.standings.items()}
-    assert reasons == {"team-a": "Agreed", "team-b": "Rejected", "team-n": "Agreed", "team-q": "Agreed"}
-    assert (plan.unreadable, plan.withheld, plan.errors) == ({}, {}, ())
-
-
 def test_the_template_is_called_for_what_is_created_and_only_then() -> None:
     """With the repository and the state."""
     calls: list[tuple[Repository, CronJobState]] = []
@@ -217,6 +183,13 @@ def test_write_for_says_create_patch_delete_or_nothing() -> None:
         write = write_for(decision, cron_job, JOB, operator_namespace=NAMESPACE)
         assert (write and write.action) == action
         assert write is None or (write.name, write.namespace) == (NAME, NAMESPACE)
+        if write and write.action == "delete":
+            assert write.body == {
+                "apiVersion": "v1",
+                "kind": "DeleteOptions",
+                "preconditions": {"uid": "c0ffee", "resourceVersion": "4711"},
+                "propagationPolicy": "Background",
+            }
 
 
 def test_a_stale_decision_is_not_written_with_a_fresh_resource_version() -> None:

@@ -195,7 +195,7 @@ def test_what_is_said_of_unreadable_and_unlisted_sources() -> None:
     for secret in ("Not A Name", "", None):
         unreadable = {source("team-z/z"): secret}
         (answer,) = reconcile_all([state], [], now=LATER, unreadable=unreadable, complete=True).values()
-        assert answer.action is Action.DELETE
+        assert (answer.action, answer.repository) == (Action.DELETE, None)
     (answer,) = reconcile_all([state], [A], now=LATER, complete=False).values()
-    assert answer.desired == state
+    assert (answer.desired, answer.repository) == (state, REPOSITORY)
     assert list(answer.standings) == [A.source]
