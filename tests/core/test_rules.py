@@ -196,6 +196,9 @@ def test_what_is_said_of_unreadable_and_unlisted_sources() -> None:
         unreadable = {source("team-z/z"): secret}
         (answer,) = reconcile_all([state], [], now=LATER, unreadable=unreadable, complete=True).values()
         assert (answer.action, answer.repository) == (Action.DELETE, None)
+    unreadable = {source("team-z/z"): REPOSITORY.secret_name}
+    (answer,) = reconcile_all([state], [], now=LATER, unreadable=unreadable, complete=True).values()
+    assert (answer.action, list(answer.standings)) == (Action.UPDATE, [source("team-z/z")])
     (answer,) = reconcile_all([state], [A], now=LATER, complete=False).values()
     assert (answer.desired, answer.repository) == (state, REPOSITORY)
     assert list(answer.standings) == [A.source]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 from attrs import evolve
 from hypothesis import HealthCheck, given, settings
@@ -13,13 +12,9 @@ from kopia_maint import (
     CronJobState,
     Decision,
     Policy,
-    Repository,
-    SourceRef,
-    SourceRequest,
     hand_over,
     manifest_from_state,
     reconcile,
-    reconcile_all,
     resolve,
     state_from_manifest,
     withdraw,
@@ -30,9 +25,6 @@ from kopia_maint.testing._history import Step, moment
 from ..helpers import REPOSITORY
 from . import cluster, decisions, plain
 from .decisions import conflicts, same
-
-CAST = tuple(SourceRef(f"team-{a}", f"source-{b}") for a in "ab" for b in "xyz")
-OTHERS = (REPOSITORY, Repository("other-secret"), Repository("third-secret"))
 
 
 def agree(decision: Decision, after: decisions.State | None) -> None:
@@ -101,42 +93,3 @@ def test_histories_agree(current: CronJobState | None, history: tuple[Step, ...]
     """One CronJob, decided by everything that decides, edited by hand, under policies that change."""
     for number, step in enumerate(history):
         current = take(current, step, moment(number), policies[number * len(policies) // len(history)])
-
-
-def requests(*repositories: Repository) -> st.SearchStrategy[list[SourceRequest]]:
-    fields: dict[str, Any] = {"source": st.sampled_from(CAST), "repository": st.sampled_from(repositories)}
-    return st.lists(strategies.requests(**fields), max_size=6, unique_by=lambda it: it.source)
-
-
-SECRETS = st.sampled_from([None, "shared-repo-secret", "other-secret"])
-ROUNDS = st.tuples(
-    requests(*OTHERS),
-    st.dictionaries(st.sampled_from(CAST), SECRETS, max_size=2),
-    st.booleans(),
-    st.sets(st.sampled_from(OTHERS)),
-)
-
-
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(ROUNDS, min_size=1, max_size=5), strategies.policies())
-def test_whole_clusters_agree(rounds: list[Any], policy: Policy) -> None:
-    """Sources that move, that cannot be read, that nobody has heard of; CronJobs that do not say their Secret."""
-    states: list[CronJobState] = []
-    for number, (asked, named, complete, silent) in enumerate(rounds):
-        now, listed = moment(number), [it for it in asked if it.source not in named]
-        decided = reconcile_all(states, listed, now=now, policy=policy, unreadable=named, complete=complete)
-        answers = decisions.reconcile_all(
-            map(plain.state, states),
-            map(plain.request, listed),
-            plain.time(now),
-            plain.policy(policy),
-            unreadable={plain.source(it): () if name is None else (name,) for it, name in named.items()},
-            complete=complete,
-        )
-        assert list(decided) == list(answers)
-        for name, (verdicts, after) in answers.items():
-            assert {plain.source(it): verdict.value for it, verdict in decided[name].verdicts.items()} == verdicts
-            agree(decided[name], after)
-        hashes = {repository.hash for repository in silent}
-        left = (decision.desired for decision in decided.values() if decision.desired is not None)
-        states = [evolve(it, secret_name=None) if it.repository_hash in hashes else it for it in left]
