@@ -115,14 +115,6 @@ def never_clears(decision: Decision, state: State) -> State:
     return marked(state, still | {it.source for it in state.conflicts}, "first-wins")
 
 
-def rejects_the_owner(decision: Resolution) -> Resolution:
-    state, source = decision.desired, decision.request.source
-    if state is None or decision.verdict is not Verdict.SUPERSEDED:
-        return decision
-    state = marked(state, {source, *(it.source for it in state.conflicts)}, "first-wins")
-    return evolve(decision, desired=state, verdict=Verdict.REJECTED, conflict=state.conflict_of(source))
-
-
 def refreshes_times(current: State | None, request: SourceRequest, *, now: Any, policy: Policy) -> Resolution:
     decision = kopia_maint.resolve(current, request, now=now, policy=policy)
     if decision.desired is None or not request.enabled:
@@ -163,15 +155,6 @@ def marks_its_argument(current: State | None, request: SourceRequest, **how: Any
     return kopia_maint.resolve(current, request, **how)
 
 
-def remembers_the_first(seen: list[str]) -> Implementation:
-    def after(decision: Any, state: State) -> State:
-        if isinstance(decision, Resolution):
-            seen.append(decision.request.source.namespace)
-        return evolve(state, owner=seen[0]) if seen else state
-
-    return answering("Permitted", after)
-
-
 def earliest(decision: Decision, state: State) -> State:
     own = [it for it, claim in state.claims.items() if it.namespace == state.owner and claim.schedule]
     if not own or not decision.changed:
@@ -183,12 +166,6 @@ def earliest(decision: Decision, state: State) -> State:
 def withdraws_the_namespace(decision: Any, state: State) -> State:
     gone = {it.namespace for it in decision.current.claims.keys() - state.claims.keys()}
     return kept(state, lambda it: it.namespace not in gone) if gone else state
-
-
-def undoes_edits(decision: Any, state: State) -> State:
-    own = [claim.schedule for it, claim in state.claims.items() if it.namespace == state.owner and claim.schedule]
-    edited = verdict_of(decision) is Verdict.AGREED and len(own) == 1
-    return evolve(state, schedule=own[0]) if edited else state
 
 
 def asker(decision: Any, *verdicts: Verdict) -> str:
@@ -221,7 +198,6 @@ IMPLEMENTATIONS = {
     "takes the default when the owner goes": answering(
         "First wins", lambda _, state: evolve(state, schedule=DEFAULT_SCHEDULE) if state.orphaned else state
     ),
-    "undoes an administrator's edit": answering("First wins", undoes_edits),
     "never replaces a schedule": under("Permitted", lambda policy, *_: made(lambda *_: False, policy.name)),
     "does not ask about the first schedule": under(
         "Permitted", lambda policy, current, _: policy if current else made(lambda *_: True, policy.name)
@@ -247,7 +223,6 @@ IMPLEMENTATIONS = {
             state if it.current or state.preferences else evolve(state, schedule=Schedule.parse("0 3 * * *"))
         ),
     ),
-    "remembers the first owner": remembers_the_first([]),
     "makes the next namespace the owner when the owner goes": answering(
         "Permitted",
         lambda _, state: evolve(state, owner=min(state.namespaces)) if state.orphaned and state.claims else state,
@@ -285,7 +260,6 @@ IMPLEMENTATIONS = {
         "Quiet", lambda it, state: marked(state, it.current.rejected, it.current.policy), "withdraw"
     ),
     "withdraws the namespace": answering("Quiet", withdraws_the_namespace, "withdraw"),
-    "takes a superseded claim for a conflict": saying("Quiet", rejects_the_owner),
     "takes unreadable sources for gone": Implementation(
         "Visible",
         reconcile=lambda *given, now, policy, unreadable: kopia_maint.reconcile(*given, now=now, policy=policy),
@@ -333,15 +307,6 @@ class Toggles:
         return self.asked % 2 == 0
 
 
-class IsAsync:
-    """Nobody awaits its answer."""
-
-    name = "is-async"
-
-    async def permits(self, state: State, challenger: SourceRef) -> bool:
-        return True
-
-
 def wanted(state: State, challenger: SourceRef) -> str:
     return str(state.claims[challenger].schedule)
 
@@ -360,7 +325,5 @@ POLICIES: dict[str, Policy] = {
     "fails at the tenth question": made(lambda *_: 1 // (next(QUESTIONS) - 9) == 2),
     "raises": made(lambda state, it: {"0 4 * * *": True}[wanted(state, it)]),
     "answers with a text": made(lambda *_: "no"),
-    "is async": IsAsync(),  # type: ignore[dict-item]
     "has no name": made(lambda *_: True, None),
-    "has a name that no record can hold": made(lambda *_: True, "My Policy"),
 }
