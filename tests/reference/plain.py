@@ -32,10 +32,6 @@ def state(value: CronJobState) -> State:
     }
 
 
-def stored(value: CronJobState | None) -> State | None:
-    return None if value is None else state(value)
-
-
 def request(value: SourceRequest) -> Request:
     return {
         "source": source(value.source),

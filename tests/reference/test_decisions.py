@@ -55,7 +55,8 @@ def agree(decision: Decision, after: decisions.State | None) -> None:
 
 def take(current: CronJobState | None, step: Step, now: datetime, policy: Policy) -> CronJobState | None:
     """Take one step through both, and return the state that they agree on."""
-    before, at, rules = plain.stored(current), plain.time(now), plain.policy(policy)
+    before = None if current is None else plain.state(current)
+    at, rules = plain.time(now), plain.policy(policy)
     decision: Decision
     if isinstance(step, Submitted):
         decision = answer = resolve(current, step.request, now=now, policy=policy)
