@@ -285,6 +285,17 @@ IMPLEMENTATIONS = {
 # --- policies --------------------------------------------------------------------
 
 
+class Remembers:
+    """Permits the first namespace that it was ever asked about."""
+
+    name = "remembers"
+    first: str | None = None
+
+    def permits(self, state: State, challenger: SourceRef) -> bool:
+        self.first = self.first or challenger.namespace
+        return challenger.namespace == self.first
+
+
 class Toggles:
     """Permits every second question."""
 
@@ -302,6 +313,7 @@ def wanted(state: State, challenger: SourceRef) -> str:
 
 QUESTIONS = itertools.count()
 POLICIES: dict[str, Policy] = {
+    "has a memory": Remembers(),
     "has a memory that the next question undoes": Toggles(),
     "reads the clock": made(lambda *_: time.time_ns() // 1_000_000 % 2 == 1),
     "depends on the order of preferences": made(
