@@ -173,6 +173,7 @@ BAD_CRON_JOBS: list[tuple[str, object, str]] = [
             ("[" * 100_000, "not JSON"),
             ('{"version":true,"claims":{}}', "not an object with a version"),
             ('{"version":2,"claims":{}}', "has version '2', only 1 is known"),
+            ('{"version":0,"claims":{}}', "has version '0', only 1 is known"),
             ('{"version":1,"claims":{},"more":1}', "must have version, claims"),
             ('{"version":1,"claims":{"team-a":[]}}', "must be an object"),
             ('{"version":1,"claims":{"a":{},"a":{}}}', "a key is there twice"),
@@ -229,11 +230,12 @@ def test_what_is_not_one_object_says_what_to_pass(case: str, read: Any) -> None:
         read(value)
 
 
-@pytest.mark.parametrize("part", [{"kind": "${KIND}"}, {"apiVersion": "example.com/v1"}, {"spec": {"restic": {}}}])
-def test_what_is_no_kopia_source_is_none(part: dict[str, Any]) -> None:
+@pytest.mark.parametrize("part", [{"kind": "${KIND}"}, {"apiVersion": "a/v1"}, {"apiVersion": "z/v1"}, {"spec": {}}])
+def test_what_is_not_ours_is_none(part: dict[str, Any]) -> None:
     """Whatever a tool should have substituted in it."""
-    manifest = {**replication_source(), "metadata": {"name": "${APP}"}, **part}
-    assert request_from_manifest(manifest) is None
+    metadata = {"name": "${APP}"}
+    assert request_from_manifest({**replication_source(), "metadata": metadata, **part}) is None
+    assert state_from_manifest({**WRITTEN, "metadata": metadata}) is None
 
 
 def test_a_hundred_levels_are_not_deep() -> None:
@@ -344,6 +346,7 @@ def test_a_template_whose_parts_are_shared_costs_what_it_holds() -> None:
     ("template", "message"),
     [
         ({"kind": "Job"}, "kind: 'Job' is not known"),
+        ({"kind": "Binding"}, "kind: 'Binding' is not known"),
         ({"apiVersion": "batch/v1beta1"}, "apiVersion: 'batch/v1beta1' is not known"),
         ({"metadata": {"namespace": 5}}, r"metadata\.namespace: must be a string"),
         ({"metadata": {"namespace": "Bad NS"}}, r"metadata\.namespace 'Bad NS' is not valid"),
@@ -407,6 +410,9 @@ def test_a_patch_is_minimal() -> None:
             "resourceVersion": "4711",
         }
     }
+    relaid = {CLAIMS_ANNOTATION: json.dumps(json.loads(annotations[CLAIMS_ANNOTATION]), indent=2)}
+    stored = {**WRITTEN["metadata"], "annotations": {**annotations, **relaid}, "resourceVersion": "4711"}
+    assert patch_from_state(DISPUTED, {**WRITTEN, "metadata": stored}) is None
 
 
 @pytest.mark.parametrize("digit", "0f")

@@ -201,6 +201,8 @@ def test_a_stale_decision_is_not_written_with_a_fresh_resource_version() -> None
         (decision, None, InvalidValue, "does not hold decision.current"),
         (created, stored(A), InvalidValue, "does not hold decision.current"),
         (decision, stored(A, namespace="team-a"), InvalidValue, "in namespace 'team-a', not in volsync-system"),
+        (decision, stored(A, namespace="zoo"), InvalidValue, "in namespace 'zoo', not in volsync-system"),
+        (created, lower, RepositoryMismatch, "is not the CronJob that was decided about"),
         (decision, lower, RepositoryMismatch, "is not the CronJob that was decided about"),
         (decision, higher, RepositoryMismatch, "is not the CronJob that was decided about"),
         (decision, {"kind": "Pod", "metadata": {"name": NAME}}, RepositoryMismatch, "is not the CronJob"),
