@@ -1,14 +1,14 @@
 """
 Does a test, or a conformance vector, fail for every small change to the rules? Mutation testing of the core.
 
-    python -m tests.campaigns.mutants [MODULE]... [--vectors] [--jobs N]
+    python -m tests.campaigns.mutants [MODULE]... [--vectors]
 
 Makes every mutant that Cosmic Ray knows of the named modules (all of the core by
 default), and runs the tests that cover its line, quickest first; with ``--vectors``,
 only the one that puts every vector to the library. Prints each survivor as the
-reviewed lists would have it, and figures; exits with status 1 where one is not in
-``equivalent_mutants.yaml`` (or ``unseen_mutants.yaml``, of what no vector can see),
-or where a line there describes no survivor.
+reviewed lists would have it, and figures of each module; exits with status 1 where
+a survivor is not in ``equivalent_mutants.yaml`` (or ``unseen_mutants.yaml``, of what
+no vector can see), or where a line there describes no survivor.
 
 Cosmic Ray makes the mutants; they are run here, each in a fork of a process that
 has everything but this library imported: thousands take minutes instead of hours.
@@ -18,48 +18,40 @@ from __future__ import annotations
 
 import argparse
 import ast
-import importlib.abc
-import importlib.util
 import json
 import math
 import os
 import resource
 import signal
 import sys
-import time
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from difflib import unified_diff
 from functools import cache, partial
-from importlib.machinery import ModuleSpec
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import ModuleType
-from typing import Any
+from types import CodeType
 
 os.environ["HYPOTHESIS_NO_PLUGINS"] = "1"  # ours would import the library before it is mutated
 
-import coverage
 import pytest
 import yaml
 from attrs import frozen
 from cosmic_ray.ast import ast_nodes, get_ast  # pyright: ignore[reportMissingImports]
 from cosmic_ray.mutating import mutate_code  # pyright: ignore[reportMissingImports]
 from cosmic_ray.plugins import get_operator, operator_names  # pyright: ignore[reportMissingImports]
+from coverage import CoverageData
 from hypothesis import Phase, settings
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "kopia_maint"
-EQUIVALENT, UNSEEN = (Path(__file__).with_name(f"{name}_mutants.yaml") for name in ("equivalent", "unseen"))
-MODULES = ("_policy", "_decision", "_schedule", "_model", "_objects", "_resolver", "_manifest", "_plan")
+MODULES = "_cron _runs _schedule _model _policy _decision _objects _resolver _manifest _plan".split()
 ON_THE_WIRE = ("_policy", "_decision", "_resolver", "_plan")
-TESTS = tuple(
-    f"tests/{file.relative_to(ROOT / 'tests')}"
-    for folder in ("core", "conformance")
-    for file in sorted((ROOT / "tests" / folder).glob("test_*.py"))
-)
+TESTS = ("tests/core", "tests/conformance")
 VECTORS = ("tests/conformance/test_vectors.py::test_the_library_passes_every_vector",)
 SLOW = 3.0
-"""Seconds of processor time: a test that takes longer is left out, its rule has to have a quicker one."""
+"""Seconds: a test that takes longer is left out, its rule has to have a quicker one."""
 PATIENCE = 15
 """Seconds that a mutant may take beyond three times those of its tests: then it hangs, and is killed."""
 IDLE = 10
@@ -127,8 +119,13 @@ def around(node: ast.AST, line: int) -> Iterator[str]:
 
 
 def mutants(module: str) -> Iterator[Mutant]:
-    """Yield every mutant of a module, annotations aside: they are not evaluated."""
-    skipped = set(unevaluated(original(module)))
+    """Yield every mutant of a module, except in annotations, where each breaks the import."""
+    annotations = [
+        part
+        for node in ast.walk(parsed(module))
+        for part in (getattr(node, "annotation", None), getattr(node, "returns", None))
+        if part is not None
+    ]
     tree = get_ast(original(module))
     for name in operator_names():
         operator = get_operator(name)
@@ -136,46 +133,59 @@ def mutants(module: str) -> Iterator[Mutant]:
             continue
         positions = [span for node in ast_nodes(tree) for span in operator().mutation_positions(node)]
         for occurrence, (start, _) in enumerate(positions):
-            if start not in skipped:
+            if not any((it.lineno, it.col_offset) <= start < (it.end_lineno, it.end_col_offset) for it in annotations):
                 yield Mutant(module, start[0], name, occurrence)
-
-
-def unevaluated(code: str) -> Iterator[tuple[int, int]]:
-    """Yield every position inside an annotation."""
-    for node in ast.walk(ast.parse(code)):
-        for kind in ("annotation", "returns"):
-            part = getattr(node, kind, None)
-            if part is not None:
-                lines = range(part.lineno, part.end_lineno + 1)
-                yield from ((line, column) for line in lines for column in range(part.col_offset, part.end_col_offset))
 
 
 # --- which tests cover a line, and how long they take --------------------------
 
 
-class Watch:
-    """A pytest plugin that notes which lines each test runs, and for how long."""
+class Stopwatch:
+    """A pytest plugin that notes how long each test takes."""
 
     def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self.coverage = coverage.Coverage(data_file=None, source=[str(PACKAGE)])
-        self.coverage.start()
+        self.seconds: dict[str, float] = defaultdict(float)
 
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
-        """Note the lines of one test."""
-        begin = time.process_time()
-        self.coverage.switch_context(item.nodeid)
-        yield
-        self.coverage.switch_context("")
-        self.seconds[item.nodeid] = time.process_time() - begin
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add the set-up, the test itself or the clean-up."""
+        self.seconds[report.nodeid] += report.duration
 
-    def write(self, file: Path) -> None:
-        """Write down the seconds of each test, and the tests of each line of each module."""
-        self.coverage.stop()
-        data = self.coverage.get_data()
+
+@frozen
+class Seen:
+    """What was seen of the tests without a mutant."""
+
+    seconds: dict[str, float]
+    tests: dict[str, dict[int, list[str]]]
+    """Those of each line of each module."""
+
+    def covering(self, mutant: Mutant) -> list[str]:
+        """Return the tests that run a mutant's line, quickest first."""
+        covering = self.tests[mutant.module].get(mutant.line, ())
+        quick = sorted((test for test in self.seconds if self.seconds[test] < SLOW), key=self.seconds.__getitem__)
+        # What only runs while the module is imported, outside of every test, concerns them all.
+        return [test for test in quick if f"{test}|run" in covering] or quick
+
+
+def seen(tests: Sequence[str]) -> Seen:
+    """Run the tests without a mutant."""
+    with TemporaryDirectory() as folder:
+        forked(partial(watched, tests, Path(folder)), 3600)
+        if os.wait()[1] != 0:
+            sys.exit("not even the original passes")
+        data = CoverageData(str(Path(folder, "lines")))
+        data.read()
         lines = {module: data.contexts_by_lineno(str(PACKAGE / f"{module}.py")) for module in MODULES}
-        file.write_text(json.dumps({"seconds": self.seconds, "tests": lines}))
+        return Seen(json.loads(Path(folder, "seconds").read_text()), lines)
+
+
+def watched(tests: Sequence[str], folder: Path) -> bool:
+    """Run the tests, and write down what :class:`Seen` wants; return whether they pass."""
+    os.environ["COVERAGE_FILE"] = str(folder / "lines")
+    watch = Stopwatch()
+    passed = run([*tests, "--cov", "--cov-context=test", "--cov-report=", "--cov-fail-under=0"], watch)
+    (folder / "seconds").write_text(json.dumps(watch.seconds))
+    return passed
 
 
 class Chosen:
@@ -190,30 +200,13 @@ class Chosen:
         items[:] = sorted((i for i in items if i.nodeid in self.order), key=lambda item: self.order[item.nodeid])
 
 
-def run(files: Iterable[str], plugin: object) -> int:
-    """Run tests in this process, up to the first failure."""
-    options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:cov", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
-    return int(pytest.main([*options, *files], plugins=[plugin]))
+def run(arguments: Iterable[str], plugin: object) -> bool:
+    """Run tests in this process, up to the first failure; return whether they pass."""
+    options = ["-x", "-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
+    return pytest.main([*options, *arguments], plugins=[plugin]) == 0
 
 
 # --- one mutant in one process -------------------------------------------------
-
-
-class Mutated(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports the mutant in place of the module."""
-
-    def __init__(self, module: str, source: str) -> None:
-        self.name = f"kopia_maint.{module}"
-        self.path = str(PACKAGE / f"{module}.py")
-        self.source = source
-
-    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
-        """Find the one module."""
-        return importlib.util.spec_from_loader(fullname, self, origin=self.path) if fullname == self.name else None
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the mutant's source."""
-        exec(compile(self.source, self.path, "exec"), module.__dict__)
 
 
 def forked(work: Callable[[], bool], seconds: int) -> int:
@@ -232,92 +225,82 @@ def forked(work: Callable[[], bool], seconds: int) -> int:
         os._exit(1)
 
 
-def watched(tests: Sequence[str], file: Path) -> bool:
-    """Run the tests without a mutant, and write down what was seen; return whether they pass."""
-    watch = Watch()
-    passed = run(tests, watch) == 0
-    watch.write(file)
-    return passed
-
-
 def survives(mutant: Mutant, tests: Sequence[str]) -> bool:
     """Return whether all of the tests pass with this mutant."""
-    sys.meta_path.insert(0, Mutated(mutant.module, mutant.source))
-    own = f"tests/core/test_{mutant.module[1:]}.py"
-    # One file after the other, its own first: to collect them all takes longer than most mutants live.
-    files = dict.fromkeys(test.partition("::")[0] for test in tests)
-    return all(run([file], Chosen(tests)) == 0 for file in sorted(files, key=lambda file: (file != own, file)))
+    unchanged = SourceFileLoader.get_code
+
+    def code(loader: SourceFileLoader, name: str) -> CodeType | None:
+        changed = name == f"kopia_maint.{mutant.module}"
+        return compile(mutant.source, loader.path, "exec") if changed else unchanged(loader, name)
+
+    pytest.MonkeyPatch().setattr(SourceFileLoader, "get_code", code)
+    # One file after the other, first the one with most to say: to collect them all takes longer than most mutants live.
+    files = Counter(test.partition("::")[0] for test in tests)
+    return all(run([file], Chosen(tests)) for file, _ in files.most_common())
 
 
-def campaign(wanted: Sequence[Mutant], seen: dict[str, Any], jobs: int) -> Iterator[tuple[Mutant, bool]]:
-    """Try every mutant, so many at a time, and yield whether it survives."""
-    seconds: dict[str, float] = seen["seconds"]
-    quick = sorted((test for test in seconds if seconds[test] < SLOW), key=seconds.__getitem__)
-    waiting = list(reversed(wanted))
+def survivors(wanted: Iterable[Mutant], seen: Seen) -> Iterator[Mutant]:
+    """Try every mutant, one for each processor at a time, and yield those that survive."""
+    waiting = list(wanted)
     running: dict[int, Mutant] = {}
     while waiting or running:
-        while waiting and len(running) < jobs:
+        while waiting and len(running) < (os.cpu_count() or 1):
             mutant = waiting.pop()
-            covering = set(seen["tests"][mutant.module].get(str(mutant.line), ()))
-            # What only runs while the module is imported, outside of every test, concerns them all.
-            tests = [test for test in quick if test in covering] or quick
-            allowed = PATIENCE + 3 * math.ceil(sum(seconds[test] for test in tests))
+            tests = seen.covering(mutant)
+            allowed = PATIENCE + 3 * math.ceil(sum(seen.seconds[test] for test in tests))
             running[forked(partial(survives, mutant, tests), allowed)] = mutant
         process, status = os.wait()
-        yield running.pop(process), status == 0
+        mutant = running.pop(process)
+        if status == 0:
+            yield mutant
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the campaign."""
-    parser = argparse.ArgumentParser(description="Try every mutant of the core.")
-    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}")
-    parser.add_argument("--vectors", action="store_true", help="with the vectors alone")
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
-    options = parser.parse_args(arguments)
-    modules = options.modules or (ON_THE_WIRE if options.vectors else MODULES)
-    phases = [Phase.explicit, Phase.generate]
-    profile = settings(max_examples=25, derandomize=True, database=None, deadline=None, phases=phases)
-    settings.register_profile("mutants", profile)
-    settings.load_profile("mutants")
-    with TemporaryDirectory() as folder:
-        file = Path(folder, "seen.json")
-        forked(partial(watched, VECTORS if options.vectors else TESTS, file), 3600)
-        if os.wait()[1] != 0:
-            print("not even the original passes")
-            return 2
-        seen = json.loads(file.read_text())
-    wanted = [mutant for module in modules for mutant in mutants(module)]
-    equivalent = reviewed(EQUIVALENT, modules)
-    unseen = reviewed(UNSEEN, modules) if options.vectors else []
-    begin = time.monotonic()
-    alive: list[dict[str, str]] = []
-    unknown = 0
-    for number, (mutant, survived) in enumerate(campaign(wanted, seen, options.jobs), 1):
-        if survived:
-            alive.append(mutant.line_of_the_list)
-            if not any(describes(line, alive[-1]) for line in equivalent + unseen):
-                unknown += 1
-                print(f"\nalive, line {mutant.line}:\n{shown(alive[-1])}", flush=True)
-        if number % 100 == 0:
-            print(f"{number} of {len(wanted)}, {len(alive)} alive", file=sys.stderr, flush=True)
-    stale = [line for line in unseen or equivalent if not any(describes(line, survivor) for survivor in alive)]
+def campaign(module: str, seen: Seen, lists: Sequence[str]) -> bool:
+    """Try every mutant of a module, print what the lists do not say, and figures; return whether they say all."""
+    reviewed = {name: listed(name, module) for name in lists}
+    wanted = list(mutants(module))
+    alive = [mutant.line_of_the_list for mutant in survivors(wanted, seen)]
+    known = Counter[str]()
+    for survivor in alive:
+        found = [name for name in lists if any(describes(line, survivor) for line in reviewed[name])]
+        known[found[0] if found else "alive"] += 1
+        if not found:
+            print(f"alive:\n{shown(survivor)}")
+    stale = [line for name in lists for line in reviewed[name] if not any(describes(line, it) for it in alive)]
     for line in stale:
-        print(f"\nlisted, but no survivor:\n{shown(line)}")
-    nothing = sum(any(describes(line, survivor) for line in equivalent) for survivor in alive)
-    print(f"{len(wanted)} mutants, {len(wanted) - len(alive)} killed, {nothing} change nothing,", end=" ")
-    print(f"{len(alive) - nothing - unknown} unseen by vectors, {unknown} alive; {time.monotonic() - begin:.0f} s")
-    return int(bool(stale) or unknown > 0)
+        print(f"listed, but no survivor:\n{shown(line)}")
+    figures = ", ".join(f"{known[name]} {name}" for name in (*lists, "alive"))
+    print(f"{module}: {len(wanted)} tried, {len(wanted) - len(alive)} killed, {figures}", flush=True)
+    return not stale and not known["alive"]
 
 
-def reviewed(file: Path, modules: Sequence[str]) -> list[dict[str, str]]:
-    """Return a list of survivors, without the reasons, as far as it is of these modules."""
-    lines = ({key: text for key, text in line.items() if key != "reason"} for line in yaml.safe_load(file.read_text()))
-    return [line for line in lines if line["where"].partition(".")[0] in modules]
+def listed(name: str, module: str) -> list[dict[str, str]]:
+    """Return the lines of a reviewed list that are of a module, without the reasons."""
+    lines = yaml.safe_load(Path(__file__).with_name(f"{name}_mutants.yaml").read_text())
+    known = ({key: text for key, text in line.items() if key != "reason"} for line in lines)
+    return [line for line in known if line["where"].partition(".")[0] == module]
 
 
 def shown(line: dict[str, str]) -> str:
     """Return a survivor as the reviewed lists would have it."""
     return yaml.safe_dump([line], sort_keys=False, width=1000).rstrip()
+
+
+def main() -> int:
+    """Run the campaign."""
+    parser = argparse.ArgumentParser(description="Try every mutant of the core.")
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}")
+    parser.add_argument("--vectors", action="store_true", help="with the vectors alone")
+    options = parser.parse_args()
+    phases = [Phase.explicit, Phase.generate]
+    profile = settings(max_examples=25, derandomize=True, database=None, deadline=None, phases=phases)
+    settings.register_profile("mutants", profile)
+    settings.load_profile("mutants")
+    modules = options.modules or (ON_THE_WIRE if options.vectors else MODULES)
+    before = seen(VECTORS if options.vectors else TESTS)
+    lists = ("equivalent", "unseen") if options.vectors else ("equivalent",)
+    unlike_the_lists = [module for module in modules if not campaign(module, before, lists)]
+    return int(bool(unlike_the_lists))
 
 
 if __name__ == "__main__":
