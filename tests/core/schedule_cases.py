@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 import zoneinfo
+from bisect import bisect
 from collections.abc import Iterable, Iterator, Sequence
-from datetime import date, datetime, timedelta, timezone, tzinfo
-from functools import cache
-from itertools import compress, count, pairwise
+from datetime import datetime, timedelta, timezone, tzinfo
 from random import Random
 
 from attrs import frozen
@@ -171,20 +170,11 @@ def gap(after: datetime, runs: tuple[int, ...], given: int) -> float:
 # --- what the definition says, minute by minute ------------------------------
 
 
-def matches(read: tuple[int, ...], wall: datetime) -> bool:
-    """Return whether a wall clock that shows *wall* matches the bit sets."""
-    minute, hour, *_ = read
-    return bool(minute >> wall.minute & 1 and hour >> wall.hour & 1) and day_matches(
-        read, wall.month, wall.day, wall.isoweekday() % 7
-    )
-
-
-def day_matches(read: tuple[int, ...], month: int, day: int, weekday: int) -> bool:
+def day_matches(read: tuple[int, ...], day: int, month: int, weekday: int) -> bool:
     """Return whether a date matches: both day fields must when one has a star, else either."""
     _, _, days, months, weekdays = read
-    both = bool((days | weekdays) & STAR)
     found = (days >> day & 1, weekdays >> weekday & 1)
-    return bool(months >> month & 1) and (all(found) if both else any(found))
+    return bool(months >> month & 1) and (all(found) if (days | weekdays) & STAR else any(found))
 
 
 def walk(text: str, after: datetime, until: datetime, zone: tzinfo) -> Iterator[datetime]:
@@ -194,36 +184,10 @@ def walk(text: str, after: datetime, until: datetime, zone: tzinfo) -> Iterator[
     instant = after.astimezone(timezone.utc).replace(second=0, microsecond=0) + timedelta(minutes=1)
     while instant <= until:
         wall = instant.astimezone(zone)
-        if matches(read, wall):
+        due = read[0] >> wall.minute & 1 and read[1] >> wall.hour & 1
+        if due and day_matches(read, wall.day, wall.month, wall.isoweekday() % 7):
             yield wall
         instant += timedelta(minutes=1)
-
-
-# --- the calendar's cycle, day by day ----------------------------------------
-
-
-@cache
-def cycle() -> tuple[tuple[int, int, int], ...]:
-    """Return month, day and weekday of every day of 400 years, after which the calendar repeats."""
-    first, end = date(1999, 3, 1).toordinal(), date(2399, 3, 1).toordinal()
-    days = map(date.fromordinal, range(first, end))
-    return tuple((day.month, day.day, day.isoweekday() % 7) for day in days)
-
-
-def intervals(text: str) -> tuple[timedelta, timedelta] | tuple[None, None]:
-    """Return the shortest and the longest time between two runs, found by going through the days of the cycle."""
-    read = bit_sets(text)
-    if isinstance(read, int):
-        return (None, None) if read > FIVE_YEARS else (timedelta(seconds=read), timedelta(seconds=read))
-    times = [time for time in range(24 * 60) if read[1] >> time // 60 & read[0] >> time % 60 & 1]
-    matching = {day for day in set(cycle()) if day_matches(read, *day)}
-    days = list(compress(count(), map(matching.__contains__, cycle())))
-    if not days or not times:
-        return None, None
-    found = {later - time for time, later in pairwise(times)}
-    for gap in {later - day for day, later in pairwise([*days, days[0] + len(cycle())])}:
-        found.add(24 * 60 * gap + times[0] - times[-1])
-    return timedelta(minutes=min(found)), timedelta(minutes=max(found))
 
 
 # --- zones and their transitions ---------------------------------------------
@@ -259,11 +223,9 @@ def transitions(zone: str, since: datetime, until: datetime) -> Iterator[Transit
     while low < until:
         high = low + timedelta(days=3)
         if (new := offset(high)) != old:
-            left, right = low, high
-            while right - left > timedelta(seconds=1):
-                middle = left + (right - left) // timedelta(seconds=2) * timedelta(seconds=1)
-                left, right = (middle, right) if offset(middle) == old else (left, middle)
-            yield Transition(zone, right, old, new)
+            seconds = range(3 * 24 * 3600)
+            at = bisect(seconds, False, key=lambda second: offset(low + timedelta(seconds=second)) != old)
+            yield Transition(zone, low + timedelta(seconds=at), old, new)
         low, old = high, new
 
 
