@@ -87,9 +87,15 @@ class Row:
             pairs.append((ours(), theirs()))
         ratio = median(mine / other for mine, other in pairs)
         missed = " (missed)" if self.limit is not None and ratio > self.limit else ""
-        limit = "–" if self.limit is None else f"{self.limit:.3g}"
-        mine, other = (f"{median(side) * 1e6:,.3f} µs" for side in zip(*pairs))
-        return f"| {self.what} | {self.against} | {limit} | {ratio:.3g}{missed} | {mine} | {other} |"
+        limit = "–" if self.limit is None else f"{self.limit:.3g}×"
+        mine, other = (spelt(median(side)) for side in zip(*pairs))
+        return f"| {self.what} | {self.against} | {limit} | {ratio:.3g}×{missed} | {mine} | {other} |"
+
+
+def spelt(seconds: float) -> str:
+    """Return a time as a reader would say it: 43.7 µs, 1.07 s."""
+    unit, size = next((it for it in (("s", 1), ("ms", 1e-3)) if seconds >= it[1]), ("µs", 1e-6))
+    return f"{seconds / size:.3g} {unit}"
 
 
 def timed(expression: str, **names: Any) -> Side:
