@@ -57,11 +57,6 @@ def test_equality_is_by_meaning(canonical: str) -> None:
     assert first.never_fires == (canonical == "0 0 30 2 *")
 
 
-def test_schedules_of_different_meaning_differ() -> None:
-    """None is taken for another."""
-    assert len({Schedule.parse(text) for text in SPELLINGS}) == len(SPELLINGS)
-
-
 def test_what_never_fires_has_no_runs_and_no_intervals() -> None:
     """It is a property, not a parse error: five years is as far as the controller looks ahead."""
     assert not Schedule.parse("@every 43800h").never_fires
@@ -180,12 +175,7 @@ RUNS: list[tuple[str, str, str, str]] = [
     # older releases of croniter leave some of these out
     ("0 2 1,31 * *", "UTC", "2025-02-01T03:00", "2025-03-01T02:00+00:00 2025-03-31T02:00+00:00"),
     ("* * 1,16,31 * *", "UTC", "2038-02-26T00:59:30", "2038-03-01T00:00+00:00 2038-03-01T00:01+00:00"),
-    (
-        "0 0 29 2 1",
-        "UTC",
-        "2024-02-19T00:00",
-        "2024-02-26T00:00+00:00 2024-02-29T00:00+00:00 2025-02-03T00:00+00:00",
-    ),
+    ("0 0 29 2 1", "UTC", "2024-02-19T00:00", "2024-02-26T00:00+00:00 2024-02-29T00:00+00:00 2025-02-03T00:00+00:00"),
     # a wall time that is skipped does not fire, whatever the second from which one looks
     ("30 2 * * *", NEW_YORK, "2024-03-09T12:00", "2024-03-11T02:30-04:00 2024-03-12T02:30-04:00"),
     ("0 2 * * *", NEW_YORK, "2024-03-09T12:00", "2024-03-11T02:00-04:00"),
