@@ -95,7 +95,7 @@ class Row:
 def spelt(seconds: float) -> str:
     """Return a time as a reader would say it: 43.7 µs, 1.07 s."""
     unit, size = next((it for it in (("s", 1), ("ms", 1e-3)) if seconds >= it[1]), ("µs", 1e-6))
-    return f"{seconds / size:.3g} {unit}"
+    return f"{float(f'{seconds / size:.3g}'):g} {unit}"
 
 
 def timed(expression: str, **names: Any) -> Side:
@@ -171,13 +171,11 @@ def unseen(count: int) -> list[str]:
     def some(low: int, high: int, most: int) -> str:
         return ",".join(map(str, sorted(rng.sample(range(low, high + 1), rng.randint(1, most)))))
 
-    def text() -> str:
-        month, weekday = rng.choice(("*", some(1, 12, 6))), rng.choice(("*", some(0, 6, 3), "MON-FRI"))
-        return f"{some(0, 59, 3)} {rng.choice((some(0, 23, 3), '*/6'))} {some(1, 28, 6)} {month} {weekday}"
-
     found: set[str] = set()
     while len(found) < count:
-        found.add(text())
+        hour, month = rng.choice((some(0, 23, 3), "*/6")), rng.choice(("*", some(1, 12, 6)))
+        weekday = rng.choice(("*", some(0, 6, 3), "MON-FRI"))
+        found.add(f"{some(0, 59, 3)} {hour} {some(1, 28, 6)} {month} {weekday}")
     return sorted(found)
 
 
