@@ -1,7 +1,7 @@
 """
 Does a law break in a million steps? Long random histories, each step checked against every law.
 
-    python -m tests.campaigns.histories [--steps N] [--seed SEED] [--jobs N]
+    python -m tests.campaigns.histories [--steps N] [--seed SEED]
 
 Prints figures and the seed; at the first violation its story, and exits with status 1.
 The histories are those of the testing kit, only longer and many more.
@@ -10,7 +10,6 @@ The histories are those of the testing kit, only longer and many more.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections import Counter
 from datetime import timedelta
@@ -59,11 +58,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Check long random histories against the laws.")
     parser.add_argument("--steps", type=int, default=1_000_000)
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(2**32))
-    parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
     steps = Counter[str]()
-    with Pool(options.jobs) as pool:
+    with Pool() as pool:
         for played, story in pool.imap(partial(play, options.seed), range(options.steps)):
             steps += played
             if story:
