@@ -48,7 +48,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "kopia_maint"
 MODULES = "_cron _runs _schedule _model _policy _decision _objects _resolver _manifest _plan".split()
 ON_THE_WIRE = ("_policy", "_decision", "_resolver", "_plan")
-TESTS = ("tests/core", "tests/conformance")
+TESTS = ("tests/core", "tests/reference", "tests/conformance")
 VECTORS = ("tests/conformance/test_vectors.py::test_the_library_passes_every_vector",)
 SLOW = 3.0
 """Seconds: a test that takes longer is left out, its rule has to have a quicker one."""
