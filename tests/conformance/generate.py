@@ -23,7 +23,7 @@ from kopia_maint import Schedule
 from kopia_maint._objects import merge_patch
 
 from ..core.schedule_cases import FIVE_YEARS, day_matches, refusal
-from ..reference.decisions import _KINDS
+from ..reference.decisions import KINDS
 from .model import answer
 
 VECTORS = Path(kopia_maint.__file__).parent / "conformance" / "vectors"
@@ -103,7 +103,7 @@ def _meaning(text: str) -> Any:
     if read is None or isinstance(read, int):
         return read if read and read <= FIVE_YEARS else None
     minutes, hours = read[0] % (1 << 60), read[1] % (1 << 24)  # without the bits that say that there was a star
-    fires = tuple(day_matches(read, *day) for day in sorted(_KINDS))
+    fires = tuple(day_matches(read, *day) for day in sorted(KINDS))
     return (minutes, hours, fires) if minutes and hours and any(fires) else None
 
 

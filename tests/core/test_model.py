@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from attrs import evolve
 from attrs.exceptions import FrozenInstanceError
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from kopia_maint import (
@@ -56,6 +56,7 @@ VALUES = st.one_of(
 
 @settings(deadline=None)
 @given(VALUES)
+@example(FirstWins())
 def test_every_value_is_frozen_hashable_and_picklable(value: Any) -> None:
     """A copy is equal and has the same hash; nothing can be set, and nothing can be added."""
     for again in (pickle.loads(pickle.dumps(value)), copy.deepcopy(value)):

@@ -48,7 +48,7 @@ _UNITS = {"ns": _MICRO / 1000, "us": _MICRO, "µs": _MICRO, "μs": _MICRO, "ms":
 _UNITS.update(s=Fraction(1), m=Fraction(60), h=Fraction(3600))
 _CYCLE = [date.fromordinal(date(2000, 1, 1).toordinal() + day) for day in range(400 * 365 + 97)]
 _DAYS = [(day.day, day.month, day.isoweekday() % 7) for day in _CYCLE]
-_KINDS = set(_DAYS)
+KINDS = set(_DAYS)
 
 
 def _field(text: str, low: int, high: int, names: Sequence[str]) -> tuple[set[int], bool]:
@@ -92,7 +92,7 @@ def runs(text: str) -> tuple[Any, ...]:
     except (ValueError, KeyError, AttributeError):
         raise Refused(text) from None
     both = all if any_day or any_weekday else any
-    running = {(d, m, w) for d, m, w in _KINDS if m in months and both((d in days, w in weekdays))}
+    running = {(d, m, w) for d, m, w in KINDS if m in months and both((d in days, w in weekdays))}
     on = bytes(map(running.__contains__, _DAYS))
     times = tuple(sorted(60 * h + m for h in hours for m in minutes))
     return (times, on) if times and any(on) else ((), b"")

@@ -19,10 +19,10 @@ def explain(text: str, *, now: datetime, tz: tzinfo, runs: int) -> tuple[str, bo
         never = "no date ever matches; a source may not ask for it: that would switch off everybody's maintenance"
         return f"refused    {never}\nreason     never-fires\nschedule   {spelt(schedule)}\n", False
     lines = [("schedule", spelt(schedule)), ("canonical", schedule.canonical), ("meaning", _meaning(schedule))]
-    if schedule.shortest_interval is not None and schedule.longest_interval is not None:
-        shortest, longest = _spelt(schedule.shortest_interval), _spelt(schedule.longest_interval)
-        often = f"every {shortest}" if shortest == longest else f"every {shortest} at most, every {longest} at least"
-        lines.append(("how often", often))
+    intervals = schedule.shortest_interval, schedule.longest_interval
+    shortest, longest = (_spelt(interval) for interval in intervals if interval)  # it fires, so it has both
+    often = f"every {shortest}" if shortest == longest else f"every {shortest} at most, every {longest} at least"
+    lines.append(("how often", often))
     for label, run in zip(["next runs", *[""] * runs], schedule.next_runs(now, runs, tz=tz)):
         lines.append((label, f"{run:%a %Y-%m-%d %H:%M:%S %Z}"))
     return "".join(f"{label:<11}{value}\n" for label, value in lines), True
