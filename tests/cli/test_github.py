@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ..helpers import replication_source
-from .command_line import CLAIMS, EXAMPLE, Given, cron_job, edited, fields, plan, tree, wants
+from .command_line import CLAIMS, EXAMPLE, Given, edited, fields, plan, tree, wants
 
 COMMAND = re.compile(r"::(error|warning|notice) ([^:]*)::(.*)")
 
@@ -33,9 +33,9 @@ def annotated(*arguments: str, given: tuple[Given, ...] = ()) -> list[tuple[str,
 
 
 def test_a_conflict_is_annotated_where_its_source_asks() -> None:
-    """An error at the line of the schedule, with what ends it."""
-    level, properties, message = annotated(EXAMPLE)[0]
-    assert level == "error"
+    """An error at the line of the schedule, with what ends it; a note that is not urgent is a notice."""
+    (level, properties, message), *notes = annotated(EXAMPLE)
+    assert (level, [it[0] for it in notes]) == ("error", ["notice", "notice"])
     assert properties == {"file": f"{EXAMPLE}/team-b.yaml", "line": "12", "title": "Maintenance schedule conflict"}
     first, *steps = message.split("\n")
     assert first == (
@@ -76,10 +76,11 @@ UNREADABLE = edited(annotations={CLAIMS: '{"version":1,"claims":{"a":{"b":[1,2]}
     ],
 )
 def test_what_deserves_attention_is_annotated_at_its_line(tmp_path: Path, text: str, lines: list[str]) -> None:
-    """Not at the document's first line, in a list as outside of one, in YAML and in JSON."""
-    path = tree(tmp_path, {"all.yaml": text})
-    found = [text.splitlines()[int(properties["line"]) - 1].strip() for _, properties, _ in annotated(path)]
-    assert [line[: len(begin)] for line, begin in zip(found, lines, strict=True)] == lines
+    """Not at the document's first line, in a list as outside of one, in YAML and JSON; a wrong field is a warning."""
+    found = annotated(tree(tmp_path, {"all.yaml": text}))
+    at = [text.splitlines()[int(properties["line"]) - 1].strip() for _, properties, _ in found]
+    assert [line[: len(begin)] for line, begin in zip(at, lines, strict=True)] == lines
+    assert {level for level, *_ in found} == {"warning" if "shedule" in text else "error"}
 
 
 def test_what_cannot_be_looked_up_is_said_in_the_message(tmp_path: Path) -> None:
@@ -90,15 +91,6 @@ def test_what_cannot_be_looked_up_is_said_in_the_message(tmp_path: Path) -> None
     assert r"a\n::warning::x%0A" in message
     [(*_, message)] = annotated(str(tmp_path / "missing"))
     assert message == f"{tmp_path}/missing: {os.strerror(errno.ENOENT)}"
-
-
-def test_notes_are_warnings_where_something_is_not_done() -> None:
-    """A misspelt field is a warning, an orphaned owner a notice."""
-    found = annotated(given=(fields("team-b/b", shedule="0 2 * * *"), cron_job()))
-    assert [(level, told["title"]) for level, told, _ in found] == [
-        ("warning", "unknown-field"),
-        ("notice", "orphaned"),
-    ]
 
 
 @pytest.mark.parametrize("name", ["a,b:c%0A::error::x.yaml", "a\n::error::b.yaml"])
