@@ -181,13 +181,6 @@ def test_one_that_misbehaves_fails_the_vectors_it_was_at(script: str, timeout: f
     assert all(fault in it for it, fault in zip(got, faults)), got
 
 
-def test_it_is_started_once_and_ended() -> None:
-    """Every vector is put to the same process, which is gone afterwards."""
-    (first, second) = put(LOOP + RIGHT.replace("'agreed'", "os.getpid()"), [SUBJECT, SUBJECT])
-    assert first == second != ""
-    assert_ends(first)
-
-
 @pytest.mark.parametrize("then", ["import time; time.sleep(1000)", "raise SystemExit", LOOP + RIGHT])
 def test_what_an_implementation_has_started_is_ended_with_it(tmp_path: Path, then: str) -> None:
     """One that hangs, one that has ended before, and one that passes: no child outlives the run."""
