@@ -98,11 +98,7 @@ LIMITS = {"limits": {"memory": "1Gi"}}
         ("superseded", superseded(), "team-a/s0, team-a/s1, team-a/s2, team-a/s3, team-a/s4 and 2 more"),
         # What the CronJob has already is read, and shown for what it is.
         ("never-fires", (cron_job(bare("a", "0 0 30 2 *")), replication_source("a/b")), "no date matches '0 0 30 2 *'"),
-        (
-            "embedded",
-            ({"kind": "ResourceSet", "spec": {"resourcesTemplate": TEMPLATE}},),
-            "such as a chart's values or",
-        ),
+        ("embedded", ({"kind": "ResourceSet", "spec": {"resourcesTemplate": TEMPLATE}},), "such as a chart's values"),
         ("kopia-maintenance", (edited(name="kopia-maint-daily"), wants("0 2 * * *")), "CronJob kopia-maint-daily."),
         # Identity goes by the Secret's name, and each namespace has a Secret of its own.
         ("shared-name", (wants("@daily"), wants("@daily", "team-b/b")), "shared-repo-secret (2 namespaces)"),
@@ -112,7 +108,6 @@ LIMITS = {"limits": {"memory": "1Gi"}}
         ("ignored-field", (fields("a/b", suspend=True), fields("a/c", resources=LIMITS)), ": a/b (suspend), a/c (res"),
         # The API server drops it without a word, and so the source would ask for something else than it seems to.
         ("unknown-field", (fields(shedule="0 4 * * *"),), "team-a/source-a: VolSync has no field 'shedule' (sch"),
-        ("unknown-field", (fields(Enabled=False),), "(enabled?)"),
         ("unknown-field", (fields(cron="0 4 * * *"),), "'cron':"),
         ("unknown-field", (replication_source(maintenanceCronjob={}),), "(maintenanceCronJob?)"),
         ("unknown-field", (replication_source(customCA={"secretname": "ca"}),), "(secretName?)"),
@@ -169,18 +164,14 @@ def test_an_established_schedule_out_of_bounds_is_pointed_out(schedule: str, out
 
 def test_who_was_first_may_be_unknown() -> None:
     """With a conflict, neither a CronJob nor every creation time, the plan says that it went by names."""
-
-    def created(manifest: dict[str, Any], day: int) -> dict[str, Any]:
-        return edited(manifest, creationTimestamp=f"2024-01-0{day}T00:00:00Z")
-
     job, first, second = disagreeing()
-    assert "owner-by-name" in notes(first, second)
-    assert "owner-by-name" in notes(created(first, 2), second)
-    assert "owner-by-name" not in notes(first, wants("0 2 * * *", "team-b/source-b"))
-    assert "owner-by-name" not in notes(job, first, second)
-    dated = (created(first, 2), created(second, 1))
-    assert "owner-by-name" not in notes(*dated)
-    assert only(planned(*dated, status=1))["owner"] == "team-b"
+    younger = edited(first, creationTimestamp="2024-01-02T00:00:00Z")
+    older = edited(second, creationTimestamp="2024-01-01T00:00:00Z")
+    for unknown in ((first, second), (younger, second)):
+        assert "owner-by-name" in notes(*unknown)
+    for known in ((first, wants("0 2 * * *", "team-b/source-b")), (job, first, second), (younger, older)):
+        assert "owner-by-name" not in notes(*known)
+    assert only(planned(younger, older, status=1))["owner"] == "team-b"
 
 
 def test_repositories_that_differ_in_their_ca_are_told_apart() -> None:

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from kopia_maint import Claim, CronJobState, Schedule
 from kopia_maint.cli import _yaml
 from kopia_maint.testing.strategies import cron_jobs, replication_sources
 
-from ..helpers import NOW, REPOSITORY, replication_source, source
+from ..helpers import ask, replication_source, state_of
 from .command_line import CLAIMS, EXAMPLE, bare, cron_job, edited, fields, only, plan, planned, shown, tree, wants
 
 # --- the renderings ----------------------------------------------------------
@@ -32,11 +31,7 @@ def test_json_has_what_a_program_needs() -> None:
     answer = planned(options=(EXAMPLE,), status=1)
     assert [it["repository"] for it in answer["repositories"]] == ["shared-repo-secret", "team-c-repo-secret"]
     [conflict] = answer["repositories"][0]["conflicts"]
-    assert list(conflict.pop("nextSteps").values())[1:] == [
-        "set spec.kopia.maintenanceCronJob.enabled to false",
-        "use another repository: name another Secret in spec.kopia.repository",
-        None,
-    ]
+    assert list(conflict.pop("nextSteps")) == ["agree", "disable", "ownRepository", "handOver"]
     assert conflict.pop("message").startswith("Last conflict: Schedule '0 4 * * *' requested from namespace 'team-b'")
     asked = {"namespace": "team-b", "name": "source-b", "schedule": "0 4 * * *", "since": "2024-01-15T10:30:00Z"}
     assert conflict == {**asked, "new": True, "file": f"{EXAMPLE}/team-b.yaml", "line": 12}
@@ -167,8 +162,7 @@ def test_what_is_wrong_is_said_with_its_place(objects: tuple[Any, ...], told: st
 )
 def test_an_unknown_source_may_be_any_that_was_not_seen(lost: Any) -> None:
     """While a document may be anybody's, no unseen source counts as gone: its CronJob and its conflict stay."""
-    claims = {source("team-b/b"): Claim(Schedule.parse("0 4 * * *"), NOW, rejected=True)}
-    job = cron_job(CronJobState(REPOSITORY.hash, Schedule.parse("0 2 * * *"), "team-a", claims, "first-wins"))
+    job = cron_job(state_of(ask("team-a/source-a", "0 2 * * *"), ask("team-b/b", "0 4 * * *")))
     assert only(planned(job))["action"] == "delete"
     kept = only(planned(job, lost, status=2))
     assert kept["action"] == "none"

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from ..reference import decisions as reference
-from ..reference.cluster import plan, read, read_source, written
+from ..reference.cluster import plan, read, read_source, write
 from ..reference.decisions import Policy, Refused, bounded, consensus, first_wins, runs
 
 Json = dict[str, Any]
@@ -49,8 +49,7 @@ def answer(asked: Json) -> Json:
     if after is None:
         return {**told, "cronJob": None}
     name = f"kopia-maintenance-{after['repository']}"
-    new = {"apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name, "namespace": "volsync-system"}}
-    return {**told, "cronJob": written(after, current or new)}
+    return {**told, "cronJob": write(after, current, name, "volsync-system")}
 
 
 def _named(words: dict[Any, str]) -> dict[str, str]:

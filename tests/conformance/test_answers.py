@@ -113,10 +113,8 @@ def test_a_hostile_line_is_answered_with_an_error(line: bytes) -> None:
 def test_serve_answers_each_line_before_it_reads_the_next() -> None:
     """Who embeds it as a child waits for each answer, to bad lines, too; it ends when nobody reads its answers."""
     good = (json.dumps(question()) + "\n").encode()
-    with subprocess.Popen(SERVE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
-        assert child.stdin is not None
-        assert child.stdout is not None
-        assert child.stderr is not None
+    child: Any = subprocess.Popen(SERVE, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    with child:
         for line in (good, b"\n", b"rubbish\n", good, b"[" * 300_000 + b"\n", good):
             child.stdin.write(line)
             child.stdin.flush()
