@@ -44,9 +44,7 @@ def test_the_bounds_are_the_codes() -> None:
     assert "\n".join(table) in PAGE.partition("% begin: bounds\n")[2].partition("% end: bounds")[0]
 
 
-@pytest.mark.parametrize(
-    "tag", ["python/object/apply:os.getcwd []", "python/name:os.getcwd", "python/tuple [1]", "python/object/new:str {}"]
-)
+@pytest.mark.parametrize("tag", ["python/name:os.getcwd", "python/object/apply:os.getcwd []"])
 def test_yaml_builds_no_objects(tag: str) -> None:
     """A tag that asks for one is refused."""
     with pytest.raises(_yaml.InvalidYaml, match=f"is not YAML: .*{tag.partition(' ')[0]}"):
