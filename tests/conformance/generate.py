@@ -22,13 +22,13 @@ import kopia_maint
 from kopia_maint import Schedule
 from kopia_maint._objects import merge_patch
 
+from ..core import robfig
 from ..core.schedule_cases import FIVE_YEARS, day_matches, refusal
 from ..reference.decisions import KINDS
 from .model import answer
 
 VECTORS = Path(kopia_maint.__file__).parent / "conformance" / "vectors"
-DATA = Path(__file__).parent.parent / "data"
-IDENTITIES = DATA / "identities.jsonl"
+IDENTITIES = robfig.DATA / "identities.jsonl"
 
 Json = dict[str, Any]
 
@@ -56,20 +56,19 @@ def layout(content: Mapping[str, Any], indent: str = "") -> str:
     return f"{indent}{{\n" + ",\n".join(members) + f"\n{indent}}}"
 
 
-@cache
-def _recorded(record: Path) -> list[Json]:
-    _provenance, *lines = record.read_text(encoding="ascii").splitlines()
-    return [json.loads(line) for line in lines]
-
-
 # --- identities ------------------------------------------------------------------
+
+
+def _recorded() -> list[Json]:
+    _provenance, *lines = IDENTITIES.read_text(encoding="ascii").splitlines()
+    return [json.loads(line) for line in lines]
 
 
 def record_identities() -> str:
     """Ask Go for every identity on record, and return its answers as the record's text."""
     done = subprocess.run(
         ["go", "run", Path(__file__).with_name("identities.go")],
-        input="".join(json.dumps(line["identity"]) for line in _recorded(IDENTITIES)),
+        input="".join(json.dumps(line["identity"]) for line in _recorded()),
         env={**os.environ, "GO111MODULE": "off"},
         stdout=subprocess.PIPE,
         text=True,
@@ -81,10 +80,11 @@ def record_identities() -> str:
 
 
 def _identities(steps: Sequence[Json]) -> Iterator[Json]:
+    recorded = _recorded()
     for step in steps:
         kopia = step["send"]["request"]["spec"]["kopia"]
         identity = {"repository": kopia["repository"], "customCA": kopia.get("customCA", {})}
-        (known,) = (line["hash"] for line in _recorded(IDENTITIES) if line["identity"] == identity)
+        (known,) = (line["hash"] for line in recorded if line["identity"] == identity)
         metadata = {
             "name": f"kopia-maintenance-{known}",
             "labels": {"volsync.backube/repository-hash": known},
@@ -96,10 +96,13 @@ def _identities(steps: Sequence[Json]) -> Iterator[Json]:
 # --- schedules -------------------------------------------------------------------
 
 
+READ = {request.text: answer.read for request, answer in robfig.recorded("schedules.jsonl")}
+
+
 @cache
 def _meaning(text: str) -> Any:
     """Return what decides when a schedule fires, or None if it never does, from what robfig/cron read."""
-    (read,) = (line["read"] for line in _recorded(DATA / "schedules.jsonl") if line["text"] == text)
+    read = READ[text]
     if read is None or isinstance(read, int):
         return read if read and read <= FIVE_YEARS else None
     minutes, hours = read[0] % (1 << 60), read[1] % (1 << 24)  # without the bits that say that there was a star
@@ -163,6 +166,5 @@ def _observable(cron_job: Json | None) -> Json | None:
 if __name__ == "__main__":
     if "--record" in sys.argv[1:]:
         IDENTITIES.write_text(record_identities(), encoding="ascii")
-        _recorded.cache_clear()
     for path, text in generated():
         path.write_text(text, encoding="ascii")
