@@ -23,11 +23,6 @@ OPTIONAL = ("cli", "conformance", "testing", "_hypothesis.py")
 CONFTEST = "import sys; sys.modules['kopia_maint'] = None"
 
 
-def copy_package(copy: Path, *without: str) -> None:
-    """Copy the package, some of its parts left out."""
-    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__", *without))
-
-
 def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python with nothing but *folder* added to its path."""
     environment = {**os.environ, "PYTHONPATH": str(folder), "HYPOTHESIS_NO_PLUGINS": "1"}
@@ -37,7 +32,7 @@ def python(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
 
 def test_a_core_without_its_optional_parts_passes_its_tests(tmp_path: Path) -> None:
     """Deep inside another package, where nothing of the old name can be imported."""
-    copy_package(tmp_path.joinpath(*NAME.split(".")), *OPTIONAL)
+    shutil.copytree(PACKAGE, tmp_path.joinpath(*NAME.split(".")), ignore=shutil.ignore_patterns(*OPTIONAL))
     tests = tmp_path / "tests"
     tests.joinpath("core").mkdir(parents=True)
     tests.joinpath("conftest.py").write_text(CONFTEST)
@@ -52,7 +47,7 @@ def test_a_core_without_its_optional_parts_passes_its_tests(tmp_path: Path) -> N
 
 def test_a_whole_copy_checks_policies_answers_lines_and_runs_vectors(tmp_path: Path) -> None:
     """Its testing kit; and its command line, its vectors, and its `serve`, put to one another."""
-    copy_package(tmp_path / "other")
+    shutil.copytree(PACKAGE, tmp_path / "other")
     alone = "import sys; sys.modules['kopia_maint'] = None; "
     kit = "import other; from other.testing import check_policy; check_policy(other.FirstWins(), max_examples=5)"
     done = python(tmp_path, "-c", alone + kit)
