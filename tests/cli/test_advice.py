@@ -86,8 +86,6 @@ def named(*secrets: str) -> tuple[dict[str, Any], ...]:
 
 
 APPS = named("player-volsync", "home-radio-volsync", "books-volsync")
-TEMPLATE = "kind: ReplicationSource\nspec:\n  kopia: {}\n"
-LIMITS = {"limits": {"memory": "1Gi"}}
 
 
 @pytest.mark.parametrize(
@@ -98,14 +96,14 @@ LIMITS = {"limits": {"memory": "1Gi"}}
         ("superseded", superseded(), "team-a/s0, team-a/s1, team-a/s2, team-a/s3, team-a/s4 and 2 more"),
         # What the CronJob has already is read, and shown for what it is.
         ("never-fires", (cron_job(bare("a", "0 0 30 2 *")), replication_source("a/b")), "no date matches '0 0 30 2 *'"),
-        ("embedded", ({"kind": "ResourceSet", "spec": {"resourcesTemplate": TEMPLATE}},), "such as a chart's values"),
+        ("embedded", ({"spec": "kind: ReplicationSource\nspec:\n  kopia: {}"},), "such as a chart's values"),
         ("kopia-maintenance", (edited(name="kopia-maint-daily"), wants("0 2 * * *")), "CronJob kopia-maint-daily."),
         # Identity goes by the Secret's name, and each namespace has a Secret of its own.
         ("shared-name", (wants("@daily"), wants("@daily", "team-b/b")), "shared-repo-secret (2 namespaces)"),
         # A component makes a Secret for each application, and all of them lead to one repository.
         ("similar-names", APPS, "3 repositories of one source each have names in -volsync: books-volsync, home-"),
         # A tenant that suspends maintenance, or limits it, has to ask an administrator.
-        ("ignored-field", (fields("a/b", suspend=True), fields("a/c", resources=LIMITS)), ": a/b (suspend), a/c (res"),
+        ("ignored-field", (fields("a/b", suspend=True), fields("a/c", resources={"x": 1})), ": a/b (suspend), a/c (re"),
         # The API server drops it without a word, and so the source would ask for something else than it seems to.
         ("unknown-field", (fields(shedule="0 4 * * *"),), "team-a/source-a: VolSync has no field 'shedule' (sch"),
         ("unknown-field", (fields(cron="0 4 * * *"),), "'cron':"),

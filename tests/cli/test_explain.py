@@ -17,9 +17,7 @@ def explain(*arguments: str) -> tuple[int, str]:
 @pytest.mark.parametrize(
     ("schedule", "status", "line"),
     [
-        ("@daily", 0, "how often  every 1 day"),
         ("@every 1s", 0, "how often  every 1 second"),
-        ("@every 90m", 0, "how often  every 90 minutes"),
         ("@every 2h", 0, "how often  every 120 minutes"),
         ("@every 26h3m4s", 0, "how often  every 1 day 2 hours 3 minutes 4 seconds"),
         ("*/7 * * * 6", 0, "how often  every 4 minutes at most, every 6 days 4 minutes at least"),

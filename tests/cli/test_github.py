@@ -5,6 +5,7 @@ import json
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 import pytest
 
@@ -14,13 +15,6 @@ from .command_line import CLAIMS, EXAMPLE, Given, edited, fields, plan, tree, wa
 COMMAND = re.compile(r"::(error|warning|notice) ([^:]*)::(.*)")
 
 
-def unescaped(text: str) -> str:
-    """Undo the escaping, as the runner does."""
-    for escape, character in (("%0D", "\r"), ("%0A", "\n"), ("%3A", ":"), ("%2C", ","), ("%25", "%")):
-        text = text.replace(escape, character)
-    return text
-
-
 def annotated(*arguments: str, given: tuple[Given, ...] = ()) -> list[tuple[str, dict[str, str], str]]:
     """Return level, properties and message of each command; every line must be one."""
     found = []
@@ -28,7 +22,7 @@ def annotated(*arguments: str, given: tuple[Given, ...] = ()) -> list[tuple[str,
         match = COMMAND.fullmatch(line)
         assert match is not None, line
         properties = dict(it.split("=", 1) for it in match[2].split(","))
-        found.append((match[1], {key: unescaped(value) for key, value in properties.items()}, unescaped(match[3])))
+        found.append((match[1], {key: unquote(value) for key, value in properties.items()}, unquote(match[3])))
     return found
 
 
@@ -93,9 +87,9 @@ def test_what_cannot_be_looked_up_is_said_in_the_message(tmp_path: Path) -> None
     assert message == f"{tmp_path}/missing: {os.strerror(errno.ENOENT)}"
 
 
-@pytest.mark.parametrize("name", ["a,b:c%0A::error::x.yaml", "a\n::error::b.yaml"])
-def test_a_file_is_named_as_github_knows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_a_file_is_named_as_github_knows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever it is called, and without a dot in front."""
+    name = "a,b:c%0A\n::error::x.yaml"
     tree(tmp_path, {name: "kind: ReplicationSource\nmetadata: 1\nspec: {kopia: {}}\n"})
     monkeypatch.chdir(tmp_path)
     [error] = annotated(".")

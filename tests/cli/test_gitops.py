@@ -51,7 +51,6 @@ def test_what_is_no_kopia_source_is_passed_over() -> None:
     foreign: list[Given] = [
         {**wants("0 2"), "apiVersion": "example.org/v1"},
         restic,
-        {**restic, "spec": {"restic": {"a": 1}}},
         {"kopia": {"repository": "example.org/volsync"}, "checks": [{"kind": "ReplicationSource"}, restic]},
         {"kind": "CronJob", "metadata": {"name": "backup"}, "spec": 1},
         {"kind": "CronJob"},

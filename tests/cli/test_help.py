@@ -16,8 +16,6 @@ from kopia_maint.cli._main import cli
 
 from .command_line import EXAMPLE, tree
 
-COMMANDS = ["", *cli.commands]
-
 
 def told(*arguments: str) -> str:
     """Return what the command says of itself."""
@@ -31,7 +29,7 @@ def examples(command: str) -> list[str]:
     return [line.strip() for line in re.split(r"Examples?:\n", told(*command.split(), "--help"))[1].splitlines()]
 
 
-@pytest.mark.parametrize("example", [it for command in COMMANDS for it in examples(command)])
+@pytest.mark.parametrize("example", [it for command in ("", *cli.commands) for it in examples(command)])
 def test_the_examples_in_the_help_work(example: str, tmp_path: Path) -> None:
     """Each runs as it stands, where there is what it names; kubectl and an adapter are played."""
     for folder in ("apps", "clusters/production"):

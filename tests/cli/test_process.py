@@ -40,7 +40,6 @@ def test_nothing_to_plan_is_bad_input(given: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        (["plan", "--now=yesterday"], "is not an RFC 3339 time"),
         (["plan", "--now=2024-01-15T10:30:00"], "is not an RFC 3339 time"),
         (["plan", "--policy=last-wins"], "'last-wins' is none of first-wins, consensus, MODULE:ATTRIBUTE"),
         (["plan", "--policy=nowhere:policy"], "cannot be had: ModuleNotFoundError: "),
@@ -52,7 +51,6 @@ def test_nothing_to_plan_is_bad_input(given: str) -> None:
         (["explain", "0", "2", "README.md", "src", "*"], "quote it, as in kopia-maint explain '0 2 * * *'"),
         (["explain", "x", "--tz=x"], "'--tz': 'x' is not a known time zone\n"),
         (["explain", "x", "--tz=utc"], "'--tz': 'utc' is not a known time zone; UTC is\n"),
-        (["explain", "x", "--tz=europe/berlin"], "'europe/berlin' is not a known time zone; Europe/Berlin is\n"),
         (["explain", "x", "--tz=Europe/Berln"], "'Europe/Berln' is not a known time zone; Europe/Berlin is\n"),
         (["explain", "x", "--count=-1"], "--count"),
         (["conformance", "--vectors=/nowhere", "--", "true"], "/nowhere"),
