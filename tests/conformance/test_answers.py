@@ -91,6 +91,7 @@ HOSTILE = {
     "empty": b"",
     "no JSON": b"what?",
     "a list": b"[]",
+    "null": b"null",
     "bytes": b'{"op": "\xff"}',
     "a byte order mark": b"\xef\xbb\xbf{}",
     "NaN": json.dumps(question(extra=1)).replace("1}", "NaN}").encode(),
