@@ -149,6 +149,7 @@ def test_an_orphaned_repository_is_pointed_out() -> None:
     assert (state.owner, state.schedule) == ("team-b", Schedule.parse("0 4 * * *"))
     assert "\n    kubectl patch" in shown(job, wish).partition("note: ")[2]
     assert "kubectl" not in notes(cron_job(bare("team-a")), wants("0 2", "team-b/b"))["orphaned"]
+    assert '"spec"' not in notes(job, wants("0 2 * * *", "team-b/b"))["orphaned"]  # who agrees keeps the schedule
 
 
 @pytest.mark.parametrize(("schedule", "out"), [("@hourly", True), ("* * * * *", True), ("@daily", False)])
