@@ -362,15 +362,18 @@ def patch_from_state(state: CronJobState, manifest: Mapping[str, Any]) -> dict[s
         return None
     present = state_from_manifest(manifest)  # what cannot be read is not written over
     assert present is not None  # it is named as ours are
-    if (present.claims, present.policy) == (state.claims, state.policy) and CLAIMS_ANNOTATION in annotations.members:
+    written = annotations.members.get(CLAIMS_ANNOTATION)
+    if written is not None and (present.claims, present.policy) == (state.claims, state.policy):
         del wanted["metadata"]["annotations"][CLAIMS_ANNOTATION]  # whatever its layout
     if present.schedule == state.schedule:
         del wanted["spec"]  # however it is spelt
     patch = minimal(manifest, wanted)
+    if not patch:
+        return None
     if "annotations" in patch.get("metadata", {}):
         _check_size(state, annotations, patch)
     version = cron_job.metadata.members.get("resourceVersion")
-    return merge_patch(patch, {"metadata": {"resourceVersion": version}}) if patch and version else patch or None
+    return patch if version is None else merge_patch(patch, {"metadata": {"resourceVersion": version}})
 
 
 def _wanted(state: CronJobState, labels: Fields) -> dict[str, Any]:

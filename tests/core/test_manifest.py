@@ -413,6 +413,8 @@ def test_a_patch_is_minimal() -> None:
     relaid = {CLAIMS_ANNOTATION: json.dumps(json.loads(annotations[CLAIMS_ANNOTATION]), indent=2)}
     stored = {**WRITTEN["metadata"], "annotations": {**annotations, **relaid}, "resourceVersion": "4711"}
     assert patch_from_state(DISPUTED, {**WRITTEN, "metadata": stored}) is None
+    bare = patch_from_state(evolve(DISPUTED, claims={}, policy=None), fork_cron_job(**{CLAIMS_ANNOTATION: None})) or {}
+    assert CLAIMS_ANNOTATION in bare["metadata"]["annotations"]  # null is no record
 
 
 @pytest.mark.parametrize("digit", "0f")
